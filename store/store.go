@@ -1,0 +1,147 @@
+// Package store says what the engine and the runner need of the place where feature tables live.
+//
+// A table holds the rows of one feature: append-only, in Arrow batches. A [Snapshot] is an immutable view of one
+// version of a table. Everything that decides (the engine) reads a snapshot; everything that acts appends.
+//
+// Batches are ordinary garbage-collected Go memory: nobody has to Release one, and nobody may change one.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
+
+var (
+	// ErrNoTable reports that nothing was ever appended to a feature.
+	ErrNoTable = errors.New("store: no such table")
+	// ErrConflict reports a commit that lost to other writers in every attempt.
+	ErrConflict = errors.New("store: commit conflict")
+	// ErrSchema reports rows that do not fit the columns of their table.
+	ErrSchema = errors.New("store: schema mismatch")
+	// ErrCorrupt reports a table whose files cannot be read.
+	ErrCorrupt = errors.New("store: corrupt table")
+	// ErrUnsupported reports a table that needs a reader or writer feature that is not there.
+	ErrUnsupported = errors.New("store: unsupported table")
+)
+
+// A Store is a place where feature tables live. It is safe for concurrent use.
+type Store interface {
+	Reader
+	Appender
+	io.Closer
+}
+
+// A Reader opens feature tables.
+type Reader interface {
+	// Snapshot returns the newest version of the feature's table, or an error wrapping ErrNoTable.
+	Snapshot(ctx context.Context, key feature.Key) (Snapshot, error)
+}
+
+// An Appender adds rows to feature tables.
+type Appender interface {
+	// Append makes the rows of w visible to readers all at once, or not at all. It creates the table when there is
+	// none and adds columns (and members of struct columns) that the table does not have yet. Rows that cannot be
+	// brought to the table's column types without loss give an error wrapping ErrSchema. Without any row it commits
+	// nothing and returns the current version (-1 if there is no table).
+	Append(ctx context.Context, key feature.Key, w Write) (Commit, error)
+}
+
+// A Snapshot is one version of a table. It is immutable and safe for concurrent use.
+type Snapshot interface {
+	// Version is the number of the commit that made this snapshot, counted from 0.
+	Version() int64
+	// Timestamp is when that commit was made.
+	Timestamp() time.Time
+	// URI is where the table lives, without credentials.
+	URI() string
+	// Schema is the table's columns in order.
+	Schema() *arrow.Schema
+	// Properties are the table's own key-value settings; see Write.Properties.
+	Properties() map[string]string
+	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
+	// after the first error.
+	Scan(ctx context.Context, q Query) iter.Seq2[Batch, error]
+	// Fetch returns the given rows, in the given order, with the given columns (nil means all). A row may be asked
+	// for more than once.
+	Fetch(ctx context.Context, rows []RowRef, columns []string) (arrow.RecordBatch, error)
+}
+
+// A RowRef names a physical row of one snapshot: the ordinal of its file in commit order in the upper 32 bits, the
+// row's position in the file in the lower 32. Of two rows with equal timestamps the one with the greater RowRef is
+// the later one.
+type RowRef uint64
+
+// MakeRowRef returns the reference to a row of a file.
+func MakeRowRef(file, row uint32) RowRef { return RowRef(file)<<32 | RowRef(row) }
+
+// File is the ordinal of the row's file.
+func (r RowRef) File() uint32 { return uint32(r >> 32) }
+
+// Row is the row's position in its file.
+func (r RowRef) Row() uint32 { return uint32(r) }
+
+// A Batch is a run of rows of one file.
+type Batch struct {
+	arrow.RecordBatch
+	// File is the ordinal of the file that the rows come from.
+	File uint32
+	// First is the position in the file of the first row, when the rows are consecutive (Rows is nil).
+	First uint32
+	// Rows are the positions in the file of each row, ascending, when a filter left some out.
+	Rows []uint32
+}
+
+// Ref returns the reference to row i of the batch.
+func (b Batch) Ref(i int) RowRef {
+	if b.Rows != nil {
+		return MakeRowRef(b.File, b.Rows[i])
+	}
+	return MakeRowRef(b.File, b.First+uint32(i))
+}
+
+// A Query narrows a Scan.
+type Query struct {
+	// Columns are the top-level columns to return, in this order; nil means all. A column that the table does not
+	// have is an error wrapping ErrSchema.
+	Columns []string
+	// Members narrows struct columns to the named members, in this order. A member that the table's column does not
+	// have comes as nulls.
+	Members map[string][]string
+	// Where keeps the rows for which all conditions hold; exactly these rows are returned. The columns need not be
+	// among Columns.
+	Where []Equal
+}
+
+// Equal holds for rows whose string column has exactly this value; null has none.
+type Equal struct {
+	Column string
+	Value  string
+}
+
+// A Write is rows to append to a table.
+type Write struct {
+	// Rows yields batches; all must have one schema. They are read once.
+	Rows iter.Seq2[arrow.RecordBatch, error]
+	// SortedBy declares that the rows come in ascending order of these columns (strings by bytes, integers by
+	// value, nulls first); nil declares nothing.
+	SortedBy []string
+	// Properties become the table's own settings when this write creates the table, and are ignored otherwise.
+	Properties map[string]string
+	// Info is recorded with the commit, for people who read the table's history.
+	Info map[string]string
+}
+
+// A Commit identifies what an Append did.
+type Commit struct {
+	Version int64 // the table's version that holds the rows
+	Rows    int64
+	Files   int
+	Bytes   int64
+}
