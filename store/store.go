@@ -49,7 +49,8 @@ type Appender interface {
 	// Append makes the rows of w visible to readers all at once, or not at all. It creates the table when there is
 	// none and adds columns (and members of struct columns) that the table does not have yet. Rows that cannot be
 	// brought to the table's column types without loss give an error wrapping ErrSchema. Without any row it commits
-	// nothing and returns the current version (-1 if there is no table).
+	// nothing and returns the current version (-1 if there is no table). With w.Expect it never retries: a table that
+	// has moved gives an error wrapping ErrConflict.
 	Append(ctx context.Context, key feature.Key, w Write) (Commit, error)
 }
 
@@ -132,6 +133,9 @@ type Write struct {
 	// SortedBy declares that the rows come in ascending order of these columns (strings by bytes, integers by
 	// value, nulls first); nil declares nothing.
 	SortedBy []string
+	// Expect is the version of the table that the rows were made for (-1: no table yet). A table that has moved since
+	// gives an error wrapping ErrConflict at once, without a retry; nil takes whatever version there is.
+	Expect *int64
 	// Properties become the table's own settings when this write creates the table, and are ignored otherwise.
 	Properties map[string]string
 	// Info is recorded with the commit, for people who read the table's history.
