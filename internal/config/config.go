@@ -1,0 +1,51 @@
+// Package config reads metaxy.toml, the file that Metaxy and metaxy-pipes share, and opens the store that it names.
+//
+// A value comes from a flag, else from the environment (METAXY_...), else from the file. Our own settings stand in the
+// file's [ext.metaxy_pipes] table, where Metaxy tolerates them; everywhere else an unknown key is an error, for Metaxy
+// and for us.
+package config
+
+import (
+	"errors"
+	"time"
+)
+
+// ErrConfig reports a configuration that cannot be used: a file that does not parse, an unknown key or store, a value
+// that makes no sense.
+var ErrConfig = errors.New("configuration")
+
+// A Config is the effective configuration. The zero value is the configuration of a place without a file.
+type Config struct {
+	// Path is the file that was read; "" means none.
+	Path string
+	// Project is the project that own features belong to; "" means not named.
+	Project string
+	// HashTruncationLength is how many characters of every hash are kept; 0 means not set, so that the store's type
+	// decides.
+	HashTruncationLength int
+	// Store is the name of the default store; "" means not named, which is "dev" as in Metaxy.
+	Store string
+	// Stores are the configured stores by name; nil means none.
+	Stores map[string]StoreConfig
+	// LockPath is the path of metaxy.lock; "" means the one beside the file.
+	LockPath string
+	// Pipes are our own settings.
+	Pipes Pipes
+	// Warnings are remarks about the file that are no errors, for the log.
+	Warnings []string
+}
+
+// Pipes is the table [ext.metaxy_pipes]. A zero field means that the file does not say.
+type Pipes struct {
+	// Features are paths of feature files and folders, relative to the file that names them.
+	Features []string
+	// Concurrency, BatchSize and Retries are defaults of the run command's flags of these names.
+	Concurrency, BatchSize, Retries int
+	// FlushRows, FlushInterval, SampleTimeout and Grace are defaults of the run command's flags of these names.
+	FlushRows                           int64
+	FlushInterval, SampleTimeout, Grace time.Duration
+	// MaxFailed is the default of --max-failed: a count or a share with a percent sign.
+	MaxFailed string
+	// Orphaned is the default of --orphaned: keep or delete.
+	Orphaned string
+}
