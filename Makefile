@@ -1,0 +1,84 @@
+# `make` prints what there is to do. On a fresh machine `make demo` and `make test` install what they need inside this
+# folder: .venv (Python), .tools (uv, MinIO, staticcheck) and bin (the product). They need Go, Python 3.11+ and a C library, nothing else.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X github.com/metaxy-pipes/metaxy-pipes/internal/cli.Version=$(VERSION)
+GO      := CGO_ENABLED=0 go
+PYTHON  := .venv/bin/python
+export DAGSTER_DISABLE_TELEMETRY := yes
+export METAXY_DISABLE_TELEMETRY := yes
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the product: bin/metaxy-pipes, static
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/... ./examples/video/cmd/...
+
+.PHONY: demo
+demo: .venv/.done build ## the main job on real input: videos through real Dagster, four runs, every number checked
+	$(PYTHON) examples/video/demo.py
+
+.PHONY: dev
+dev: .venv/.done build ## the same example in Dagster's web interface, on port 3000
+	$(PYTHON) examples/video/dev.py
+
+.PHONY: test
+test: lint test-go test-python test-cross ## everything that CI runs
+
+.PHONY: lint
+lint: .tools/bin/.done ## formatting, vet and staticcheck
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt-formatted:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	.tools/bin/staticcheck ./...
+
+.PHONY: test-go
+test-go: .tools/bin/.done ## the Go tests, with a real MinIO
+	METAXY_REQUIRE_MINIO=1 go test ./...
+
+.PHONY: test-python
+test-python: .venv/.done .tools/bin/.done build ## the tests with real Dagster, Metaxy, delta-rs, Polars and DuckDB
+	$(PYTHON) -m pytest
+
+.PHONY: test-cross
+test-cross: ## builds for each platform that we publish for
+	@for os in linux darwin; do for arch in amd64 arm64; do \
+	  echo "build $$os/$$arch"; GOOS=$$os GOARCH=$$arch $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o build/$$os-$$arch/ ./cmd/... || exit 1; done; done
+
+.PHONY: race
+race: ## the Go tests under the race detector (needs a C compiler)
+	go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (30s)
+	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	  echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg || exit 1; done; done
+
+.PHONY: bench
+bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
+	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
+
+.PHONY: golden
+golden: .venv/.done ## rewrite the expectations under testdata; review the diff
+	go test ./... -update
+
+.PHONY: setup
+setup: .venv/.done .tools/bin/.done ## install the tools and the Python environment into this folder
+
+.venv/.done: pyproject.toml uv.lock .tools/uv/.done
+	.tools/uv/bin/uv sync --locked --quiet
+	@touch $@
+
+.tools/uv/.done:
+	python3 -m venv .tools/uv
+	.tools/uv/bin/pip install --quiet --disable-pip-version-check uv==0.9.30
+	@touch $@
+
+.tools/bin/.done: tools/go.mod tools/go.sum
+	cd tools && GOBIN=$(CURDIR)/.tools/bin CGO_ENABLED=0 go install tool
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what make has made, the caches of Go and uv aside
+	rm -rf bin build .venv .tools
