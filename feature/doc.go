@@ -1,0 +1,2 @@
+// Package feature defines features, the graph they form and their versions.
+package feature
