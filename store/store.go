@@ -118,6 +118,10 @@ type Query struct {
 	// Where keeps the rows for which all conditions hold; exactly these rows are returned. The columns need not be
 	// among Columns.
 	Where []Equal
+	// After allows to leave out rows that the table had at this version already, so that a reader who knows those need
+	// not see them again. It is a hint: a store may return more, never fewer, of the rows that were added later. Nil
+	// leaves nothing out.
+	After *int64
 }
 
 // Equal holds for rows whose string column has exactly this value; null has none.
