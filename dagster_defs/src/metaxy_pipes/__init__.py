@@ -1,0 +1,35 @@
+"""Dagster assets for features that metaxy-pipes computes.
+
+`build_definitions("bin/metaxy-pipes")` turns what the binary's `describe` prints into a code location. Nothing
+about a feature is written twice: keys, dependencies, code versions, columns and lineage are the binary's.
+"""
+
+from metaxy_pipes.assets import RunOptions, metaxy_pipes_assets
+from metaxy_pipes.command import Command, CommandError
+from metaxy_pipes.definitions import build_definitions
+from metaxy_pipes.description import Description, DescriptionError, Feature
+from metaxy_pipes.execution import run_pipes
+from metaxy_pipes.ingest import Ingest
+from metaxy_pipes.reports import Report, SampleFailure, parse_reports
+from metaxy_pipes.specs import SpecOptions, asset_key, asset_spec, check_spec, code_version
+
+__all__ = [
+    "Command",
+    "CommandError",
+    "Description",
+    "DescriptionError",
+    "Feature",
+    "Ingest",
+    "Report",
+    "RunOptions",
+    "SampleFailure",
+    "SpecOptions",
+    "asset_key",
+    "asset_spec",
+    "build_definitions",
+    "check_spec",
+    "code_version",
+    "metaxy_pipes_assets",
+    "parse_reports",
+    "run_pipes",
+]

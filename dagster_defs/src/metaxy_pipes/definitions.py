@@ -1,0 +1,35 @@
+"""The shortest way from a binary to a code location."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from metaxy_pipes.assets import RunOptions, metaxy_pipes_assets
+
+
+def build_definitions(
+    binary: str | os.PathLike[str] | Sequence[str],
+    *,
+    client: Any = None,
+    resources: Mapping[str, Any] | None = None,
+    run: RunOptions | None = None,
+    **asset_args: Any,
+) -> dg.Definitions:
+    """Definitions with the features of a graph as assets and the client that runs them.
+
+    Args:
+        binary: the binary, or the command that starts it as a list of words.
+        client: the Pipes client; None means a PipesSubprocessClient.
+        resources: further resources.
+        run: how the assets run.
+        asset_args: everything else that `metaxy_pipes_assets` takes.
+    """
+    run = run or RunOptions()
+    return dg.Definitions(
+        assets=metaxy_pipes_assets(binary, run=run, **asset_args),
+        resources={run.client_key: client or dg.PipesSubprocessClient(), **(resources or {})},
+    )

@@ -1,0 +1,144 @@
+"""One run of the binary through a Pipes client, and what Dagster learns from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+
+from metaxy_pipes.capture import Capture, capturing
+from metaxy_pipes.reports import Report
+
+Result = dg.MaterializeResult | dg.AssetCheckResult
+
+EXIT_SAMPLES = 3
+EXIT_SETUP = 4
+SHOWN_FAILURES = 10
+
+
+def run_pipes(
+    context: dg.AssetExecutionContext,
+    client: Any,
+    *,
+    command: Sequence[str],
+    extras: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    **client_args: Any,
+) -> Iterator[Result]:
+    """Runs the command through a Pipes client and yields what it reports.
+
+    When it fails, the results that had arrived are yielded all the same (a feature that was finished is
+    materialized, a failed check is shown), each unfinished feature gets an observation with its counts, and the
+    step ends with a Failure that names the counts and the first failed samples.
+
+    Args:
+        context: the step's context.
+        client: `PipesSubprocessClient`, or another client whose `run` takes a command.
+        command: the whole command line.
+        extras: passed to the process.
+        env: added to the process's environment.
+        client_args: what else the client's `run` takes, such as `image` on Kubernetes.
+    """
+    twin, capture = capturing(client)
+    try:
+        invocation = twin.run(
+            context=context, command=list(command), extras=dict(extras or {}), env=dict(env or {}), **client_args
+        )
+    except DagsterExecutionInterruptedError:
+        if capture is not None:
+            observe(context, capture)
+        raise
+    except Exception as err:
+        if capture is None:
+            raise
+        observe(context, capture)
+        yield from capture.results
+        raise failure(capture, err) from err
+    results = invocation.get_results(implicit_materializations=False)
+    yield from results
+    silent = _selected(context) - {r.asset_key for r in results if isinstance(r, dg.MaterializeResult)}
+    if silent:
+        names = ", ".join(sorted(key.to_user_string() for key in silent))
+        raise dg.Failure(
+            f"{command[0]} ended well, but reported nothing for {names}. Is it a metaxy-pipes binary, and does it "
+            "get Dagster's DAGSTER_PIPES_CONTEXT and DAGSTER_PIPES_MESSAGES variables?",
+            allow_retries=False,
+        )
+
+
+def observe(context: dg.AssetExecutionContext, capture: Capture) -> None:
+    """Logs the counts of every feature that was begun and not reported as materialized."""
+    finished = {r.asset_key for r in capture.results if isinstance(r, dg.MaterializeResult)}
+    partition = context.partition_key if _single_partition(context) else None
+    for report in capture.reports:
+        key = report.asset_key or _only(_selected(context))
+        if key is None or key in finished:
+            continue
+        context.log_event(
+            dg.AssetObservation(
+                key, description=f"Run failed. {report}", metadata=report.metadata(), partition=partition
+            )
+        )
+
+
+def failure(capture: Capture, err: BaseException) -> dg.Failure:
+    """The failure to end the step with: what went wrong, counts, and the first failed samples."""
+    status = exit_status(err)
+    reports = capture.reports
+    lines = [_headline(status, err)]
+    if capture.exception:
+        lines.append(capture.exception)
+    lines += [str(report) for report in reports]
+    failures = [f"{r.feature} {f}" for r in reports for f in r.failures]
+    if failures:
+        total = sum(r.counts.get("failed", 0) for r in reports)
+        lines.append(f"Failed samples ({min(len(failures), SHOWN_FAILURES)} of {max(total, len(failures))}):")
+        lines += [f"  {line}" for line in failures[:SHOWN_FAILURES]]
+    return dg.Failure(
+        "\n".join(lines), metadata=_failure_metadata(status, reports), allow_retries=status != EXIT_SETUP
+    )
+
+
+def exit_status(err: BaseException) -> int | None:
+    """The status in a client's error, negative for a signal; None if it tells none."""
+    found = re.search(r"failed with code (-?\d+)", str(err))
+    return int(found.group(1)) if found else None
+
+
+def _headline(status: int | None, err: BaseException) -> str:
+    if status is None:
+        return f"{type(err).__name__}: {err}"
+    if status < 0:
+        return f"The process was killed by signal {-status}. What it had committed stays; the next run goes on."
+    if status == EXIT_SAMPLES:
+        return "More samples failed than are tolerated (exit status 3). The others are committed."
+    if status == EXIT_SETUP:
+        return "The run is set up wrongly (exit status 4). Nothing was computed."
+    return f"The process failed with exit status {status}. What it had committed stays; the next run goes on."
+
+
+def _failure_metadata(status: int | None, reports: Sequence[Report]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {} if status is None else {"exit_status": status}
+    for report in reports:
+        metadata[report.feature] = dg.MetadataValue.json(
+            {
+                **report.counts,
+                "failures": [{"id": dict(f.id), "error": f.error} for f in report.failures[:SHOWN_FAILURES]],
+            }
+        )
+    return metadata
+
+
+def _selected(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
+    return set(context.selected_asset_keys)
+
+
+def _only(keys: set[dg.AssetKey]) -> dg.AssetKey | None:
+    return next(iter(keys)) if len(keys) == 1 else None
+
+
+def _single_partition(context: dg.AssetExecutionContext) -> bool:
+    return context.has_partition_key

@@ -1,0 +1,130 @@
+"""Features as asset specs, named and tagged as Metaxy's own Dagster integration does it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from metaxy_pipes.columns import column_lineage, column_schema
+from metaxy_pipes.description import Description, Feature
+
+ATTRIBUTES = "dagster/attributes"
+DEFAULT_CHECK = "samples_processed"
+
+
+@dataclass(frozen=True)
+class SpecOptions:
+    """What all assets of one call have in common.
+
+    Args:
+        group_name: the group; None means Dagster's default.
+        key_prefix: put before the asset key of every feature.
+        kinds: kinds beside `metaxy`; Dagster allows three in all.
+        tags: tags beside `metaxy/project` and `metaxy/feature`.
+        metadata: metadata beside what the description gives.
+        partitions_def: partitions of the computed features; None means unpartitioned.
+        partition_by: the column, or the column of each dimension, that the partition key selects by.
+        automation_condition: when Dagster should materialize by itself.
+    """
+
+    group_name: str | None = None
+    key_prefix: Sequence[str] = ()
+    kinds: Collection[str] = ("go", "parquet")
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    partitions_def: dg.PartitionsDefinition | None = None
+    partition_by: str | Mapping[str, str] | None = None
+    automation_condition: dg.AutomationCondition | None = None
+
+
+def asset_key(feature: Feature, key_prefix: Sequence[str] = ()) -> dg.AssetKey:
+    """The feature's asset key: the one its metadata asks for, else the parts of its own key."""
+    wanted = _attributes(feature).get("asset_key")
+    parts = feature.parts if wanted is None else dg.AssetKey.from_coercible(wanted).path
+    return dg.AssetKey([*key_prefix, *parts])
+
+
+def code_version(feature: Feature) -> str:
+    """The asset's code version; the runner refuses to run when its own differs."""
+    return f"metaxy:{feature.code_version}"
+
+
+def asset_spec(
+    feature: Feature,
+    description: Description,
+    options: SpecOptions,
+    *,
+    computed: bool = True,
+    extra_deps: Sequence[Any] = (),
+) -> dg.AssetSpec:
+    """The spec of a feature; a feature that is not computed here has no code version and no partitions."""
+    keys = {f.key: asset_key(f, options.key_prefix) for f in description}
+    deps = [dg.AssetDep(keys.get(dep) or dg.AssetKey([*options.key_prefix, *dep.split("/")])) for dep in feature.deps]
+    arguments: dict[str, Any] = {
+        "deps": [*deps, *extra_deps],
+        "description": feature.description,
+        "group_name": options.group_name,
+        "kinds": {"metaxy", *options.kinds},
+        "tags": {**_tags(feature), **options.tags},
+        "metadata": {**_metadata(feature, keys, options, computed), **options.metadata},
+    }
+    if computed:
+        arguments["code_version"] = code_version(feature)
+        arguments["partitions_def"] = options.partitions_def
+        arguments["automation_condition"] = options.automation_condition
+    attributes = {k: v for k, v in _attributes(feature).items() if k != "asset_key"}
+    for member in ("tags", "metadata"):
+        if member in attributes:
+            attributes[member] = {**arguments[member], **attributes[member]}
+    if "kinds" in attributes:
+        attributes["kinds"] = {"metaxy", *attributes["kinds"]}
+    return dg.AssetSpec(keys[feature.key], **{**arguments, **attributes})
+
+
+def check_spec(feature: Feature, key: dg.AssetKey, name: str = DEFAULT_CHECK) -> dg.AssetCheckSpec:
+    """The check that fails when a sample of the feature could not be computed."""
+    return dg.AssetCheckSpec(
+        name, asset=key, description=f"Every new and stale sample of {feature.key} was computed and committed."
+    )
+
+
+def _tags(feature: Feature) -> dict[str, str]:
+    tags = {"metaxy/feature": feature.table}
+    if feature.project:
+        tags["metaxy/project"] = feature.project
+    return tags
+
+
+def _metadata(
+    feature: Feature, keys: Mapping[str, dg.AssetKey], options: SpecOptions, computed: bool
+) -> dict[str, Any]:
+    def key_of(upstream: str) -> dg.AssetKey:
+        return keys.get(upstream) or dg.AssetKey([*options.key_prefix, *upstream.split("/")])
+
+    metadata: dict[str, Any] = {
+        "metaxy/feature": feature.key,
+        "metaxy/feature_version": feature.feature_version,
+        "metaxy/code_version": feature.code_version,
+    }
+    schema, lineage = column_schema(feature), column_lineage(feature, key_of)
+    if schema is not None:
+        metadata["dagster/column_schema"] = schema
+    if lineage is not None:
+        metadata["dagster/column_lineage"] = lineage
+    if computed and options.partition_by is not None:
+        by = options.partition_by
+        metadata["partition_by"] = by if isinstance(by, str) else dict(by)
+    return metadata
+
+
+def _attributes(feature: Feature) -> Mapping[str, Any]:
+    attributes = feature.metadata.get(ATTRIBUTES) or {}
+    if not isinstance(attributes, Mapping):
+        raise ValueError(
+            f"feature {feature.key}: metadata {ATTRIBUTES!r} is a {type(attributes).__name__}, expected an object "
+            "of asset attributes such as asset_key, group_name, owners"
+        )
+    return attributes
