@@ -42,6 +42,20 @@ type Bucket interface {
 	Close() error
 }
 
+// RandomAccess is what a Bucket may offer beside its methods: reading anywhere in an object without a request each time.
+type RandomAccess interface {
+	Bucket
+	// OpenAt opens an object, or returns an error wrapping fs.ErrNotExist. The caller closes it.
+	OpenAt(ctx context.Context, name string) (File, error)
+}
+
+// A File is an open object.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
 // An Object is an entry of a listing.
 type Object struct {
 	Name    string
