@@ -4,14 +4,13 @@
 about a feature is written twice: keys, dependencies, code versions, columns and lineage are the binary's.
 """
 
-from metaxy_pipes.assets import RunOptions, metaxy_pipes_assets
+from metaxy_pipes.assets import metaxy_pipes_assets
 from metaxy_pipes.command import Command, CommandError
 from metaxy_pipes.definitions import build_definitions
 from metaxy_pipes.description import Description, DescriptionError, Feature
 from metaxy_pipes.execution import run_pipes
 from metaxy_pipes.ingest import Ingest
 from metaxy_pipes.reports import Report, SampleFailure, parse_reports
-from metaxy_pipes.specs import SpecOptions, asset_key, asset_spec, check_spec, code_version
 
 __all__ = [
     "Command",
@@ -21,14 +20,8 @@ __all__ = [
     "Feature",
     "Ingest",
     "Report",
-    "RunOptions",
     "SampleFailure",
-    "SpecOptions",
-    "asset_key",
-    "asset_spec",
     "build_definitions",
-    "check_spec",
-    "code_version",
     "metaxy_pipes_assets",
     "parse_reports",
     "run_pipes",

@@ -1,7 +1,5 @@
 """Assets for the features of one graph."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,17 +18,7 @@ DEFAULT_CLIENT_KEY = "pipes_client"
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How the computing assets run.
-
-    Args:
-        args: further arguments of `run`, such as `("--max-failed", "5%")`.
-        client_key: the resource that holds the Pipes client.
-        client_args: what else the client's `run` takes, such as `image` on Kubernetes.
-        check_name: name of the check of every asset.
-        retry_policy: Dagster's; a retry goes on with what is not committed yet.
-        op_tags: tags of the ops, for example for the run launcher.
-        pool: a concurrency pool.
-    """
+    """How the computing assets run; `metaxy_pipes_assets` says what each member means."""
 
     args: Sequence[str] = ()
     client_key: str = DEFAULT_CLIENT_KEY
@@ -54,8 +42,21 @@ def metaxy_pipes_assets(
     processors: Mapping[str, Sequence[str]] | None = None,
     ingest: Mapping[str, str | Sequence[str] | Ingest] | None = None,
     one_process: bool = False,
-    specs: SpecOptions | None = None,
-    run: RunOptions | None = None,
+    group_name: str | None = None,
+    key_prefix: str | Sequence[str] | None = None,
+    kinds: Collection[str] = ("parquet",),
+    tags: Mapping[str, str] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    partitions_def: dg.PartitionsDefinition | None = None,
+    partition_by: str | Mapping[str, str] | None = None,
+    automation_condition: dg.AutomationCondition | None = None,
+    run_args: Sequence[str] = (),
+    client_key: str = DEFAULT_CLIENT_KEY,
+    client_args: Mapping[str, Any] | None = None,
+    check_name: str = DEFAULT_CHECK,
+    retry_policy: dg.RetryPolicy | None = None,
+    op_tags: Mapping[str, Any] | None = None,
+    pool: str | None = None,
 ) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The features of a graph as assets.
 
@@ -76,12 +77,44 @@ def metaxy_pipes_assets(
         ingest: sources of root features: feature key to source.
         one_process: put all features with a compiled-in processor into one asset definition that computes them
             in one process, in topological order; any subset can be materialized.
-        specs: what all assets have in common.
-        run: how they run.
+        group_name: the group of the assets; None means Dagster's default.
+        key_prefix: put before the asset key of every feature.
+        kinds: kinds beside `metaxy` and, with a compiled-in processor, `go`; Dagster allows three in all.
+        tags: tags beside `metaxy/project` and `metaxy/feature`.
+        metadata: metadata beside what the description gives.
+        partitions_def: partitions of the computed features; None means unpartitioned.
+        partition_by: the column, or the column of each dimension, that the partition key selects by.
+        automation_condition: when Dagster should materialize by itself.
+        run_args: further arguments of `run`, such as `("--max-failed", "5%")`.
+        client_key: the resource that holds the Pipes client.
+        client_args: what else the client's `run` takes, such as `image` on Kubernetes.
+        check_name: name of the check that fails when a sample could not be computed.
+        retry_policy: Dagster's; a retry goes on with what is not committed yet.
+        op_tags: tags of the ops, for example for the run launcher.
+        pool: a concurrency pool of the ops.
     """
+    specs = SpecOptions(
+        group_name=group_name,
+        key_prefix=(key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix or ()),
+        kinds=tuple(kinds),
+        tags=tags or {},
+        metadata=metadata or {},
+        partitions_def=partitions_def,
+        partition_by=partition_by,
+        automation_condition=automation_condition,
+    )
+    run = RunOptions(
+        args=tuple(run_args),
+        client_key=client_key,
+        client_args=client_args or {},
+        check_name=check_name,
+        retry_policy=retry_policy,
+        op_tags=op_tags or {},
+        pool=pool,
+    )
     command = Command.of(binary, features=features, config=config, store=store, env=env, cwd=cwd)
     graph = _description(describe, command)
-    builder = _Builder(command, graph, specs or SpecOptions(), run or RunOptions(), processors or {})
+    builder = _Builder(command, graph, specs, run, processors or {})
     sources = {key: Ingest.of(value) for key, value in (ingest or {}).items()}
     _check_names(graph, select, processors, sources)
     chosen = [f for f in graph if select is None or f.key in select]

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_pipes.assets import RunOptions, metaxy_pipes_assets
+from metaxy_pipes.assets import DEFAULT_CLIENT_KEY, metaxy_pipes_assets
 
 
 def build_definitions(
@@ -16,7 +16,7 @@ def build_definitions(
     *,
     client: Any = None,
     resources: Mapping[str, Any] | None = None,
-    run: RunOptions | None = None,
+    client_key: str = DEFAULT_CLIENT_KEY,
     **asset_args: Any,
 ) -> dg.Definitions:
     """Definitions with the features of a graph as assets and the client that runs them.
@@ -25,11 +25,10 @@ def build_definitions(
         binary: the binary, or the command that starts it as a list of words.
         client: the Pipes client; None means a PipesSubprocessClient.
         resources: further resources.
-        run: how the assets run.
+        client_key: the name under which the client is a resource.
         asset_args: everything else that `metaxy_pipes_assets` takes.
     """
-    run = run or RunOptions()
     return dg.Definitions(
-        assets=metaxy_pipes_assets(binary, run=run, **asset_args),
-        resources={run.client_key: client or dg.PipesSubprocessClient(), **(resources or {})},
+        assets=metaxy_pipes_assets(binary, client_key=client_key, **asset_args),
+        resources={client_key: client or dg.PipesSubprocessClient(), **(resources or {})},
     )

@@ -1,7 +1,5 @@
 """Root features as assets that feed them."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -34,7 +32,7 @@ class Ingest:
     deps: Sequence[Any] = ()
 
     @staticmethod
-    def of(value: str | Sequence[str] | Ingest) -> Ingest:
+    def of(value: "str | Sequence[str] | Ingest") -> "Ingest":
         """An Ingest from a source alone, or from a source followed by arguments."""
         if isinstance(value, Ingest):
             return value

@@ -17,22 +17,11 @@ DEFAULT_CHECK = "samples_processed"
 
 @dataclass(frozen=True)
 class SpecOptions:
-    """What all assets of one call have in common.
-
-    Args:
-        group_name: the group; None means Dagster's default.
-        key_prefix: put before the asset key of every feature.
-        kinds: kinds beside `metaxy`; Dagster allows three in all.
-        tags: tags beside `metaxy/project` and `metaxy/feature`.
-        metadata: metadata beside what the description gives.
-        partitions_def: partitions of the computed features; None means unpartitioned.
-        partition_by: the column, or the column of each dimension, that the partition key selects by.
-        automation_condition: when Dagster should materialize by itself.
-    """
+    """What all assets of one call have in common; `metaxy_pipes_assets` says what each member means."""
 
     group_name: str | None = None
     key_prefix: Sequence[str] = ()
-    kinds: Collection[str] = ("go", "parquet")
+    kinds: Collection[str] = ("parquet",)
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     partitions_def: dg.PartitionsDefinition | None = None
@@ -67,7 +56,7 @@ def asset_spec(
         "deps": [*deps, *extra_deps],
         "description": feature.description,
         "group_name": options.group_name,
-        "kinds": {"metaxy", *options.kinds},
+        "kinds": _kinds(feature, options.kinds, computed),
         "tags": {**_tags(feature), **options.tags},
         "metadata": {**_metadata(feature, keys, options, computed), **options.metadata},
     }
@@ -89,6 +78,11 @@ def check_spec(feature: Feature, key: dg.AssetKey, name: str = DEFAULT_CHECK) ->
     return dg.AssetCheckSpec(
         name, asset=key, description=f"Every new and stale sample of {feature.key} was computed and committed."
     )
+
+
+def _kinds(feature: Feature, kinds: Collection[str], computed: bool) -> set[str]:
+    language = {"go"} if computed and feature.processor else set()
+    return {"metaxy", *language, *kinds}
 
 
 def _tags(feature: Feature) -> dict[str, str]:
