@@ -1,0 +1,2 @@
+// Package pipes is the Dagster Pipes protocol for a process that Dagster started.
+package pipes

@@ -1,0 +1,43 @@
+package pipes
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// A ContextLoader turns the context payload into the step's context.
+type ContextLoader interface {
+	LoadContext(ctx context.Context, params json.RawMessage) (*ContextData, error)
+}
+
+// DefaultContext loads a context from the file that the payload's key path names, or else from its key data.
+type DefaultContext struct{}
+
+// LoadContext implements [ContextLoader].
+func (DefaultContext) LoadContext(_ context.Context, params json.RawMessage) (*ContextData, error) {
+	o, err := decodeObject(params)
+	if err != nil {
+		return nil, err
+	}
+	text := o["data"]
+	switch {
+	case o.has("path"):
+		path, err := member[string](o, "path")
+		if err != nil {
+			return nil, err
+		}
+		if text, err = os.ReadFile(path); err != nil {
+			return nil, err
+		}
+	case !o.has("data"):
+		return nil, fmt.Errorf("expected one of the keys path and data, got %s; another place has to be chosen by "+
+			"Options.Context", o.keys())
+	}
+	data := new(ContextData)
+	if err := data.UnmarshalJSON(text); err != nil {
+		return nil, err
+	}
+	return data, nil
+}

@@ -1,0 +1,154 @@
+package pipes
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// forcedClose is how long closing may take once the process is to exit at once.
+const forcedClose = 2 * time.Second
+
+// A SignalError tells that a signal interrupted the step. It is the cause of the context's end.
+type SignalError struct {
+	// Signal is the signal; it is never nil in an error of this package.
+	Signal os.Signal
+	// Err is what the step returned because of it; nil if it did not return.
+	Err error
+}
+
+// Error names the signal.
+func (e *SignalError) Error() string {
+	text := "interrupted by " + signalName(e.Signal)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what the step returned.
+func (e *SignalError) Unwrap() error {
+	return e.Err
+}
+
+// signalName returns the usual name of a signal.
+func signalName(sig os.Signal) string {
+	switch sig {
+	case syscall.SIGINT:
+		return "SIGINT"
+	case syscall.SIGTERM:
+		return "SIGTERM"
+	case syscall.SIGHUP:
+		return "SIGHUP"
+	case syscall.SIGQUIT:
+		return "SIGQUIT"
+	case nil:
+		return "a signal"
+	}
+	return sig.String()
+}
+
+// ExitStatus returns the status that a process should exit with: 0 for nil, 128 plus the number of the signal for an
+// error that wraps a [*SignalError], else 1.
+func ExitStatus(err error) int {
+	if err == nil {
+		return 0
+	}
+	var interrupted *SignalError
+	if errors.As(err, &interrupted) {
+		if number, ok := interrupted.Signal.(syscall.Signal); ok {
+			return 128 + int(number)
+		}
+	}
+	return 1
+}
+
+// A signalWatch waits for signals on behalf of Run.
+type signalWatch struct {
+	session  *Session
+	grace    time.Duration
+	exit     func(int)
+	cancel   context.CancelCauseFunc
+	notified chan os.Signal
+	done     chan struct{} // closed by stop
+	ended    chan struct{} // closed when nothing is watching any more
+
+	mu    sync.Mutex
+	first os.Signal
+}
+
+// watchSignals starts to watch and returns the context that the first signal cancels.
+func watchSignals(ctx context.Context, s *Session, o Options) (context.Context, *signalWatch) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	w := &signalWatch{
+		session: s, grace: o.Grace, exit: o.exit, cancel: cancel,
+		notified: make(chan os.Signal, 2), done: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if len(o.Signals) == 0 {
+		close(w.ended)
+		return ctx, w
+	}
+	signal.Notify(w.notified, o.Signals...)
+	go w.watch()
+	return ctx, w
+}
+
+// watch cancels at the first signal, and exits at the second or when the grace is over.
+func (w *signalWatch) watch() {
+	defer close(w.ended)
+	var sig os.Signal
+	select {
+	case <-w.done:
+		return
+	case sig = <-w.notified:
+	}
+	w.mu.Lock()
+	w.first = sig
+	w.mu.Unlock()
+	w.cancel(&SignalError{Signal: sig})
+	grace := time.NewTimer(w.grace)
+	defer grace.Stop()
+	select {
+	case <-w.done:
+		return
+	case <-grace.C:
+	case sig = <-w.notified:
+	}
+	w.forceClose(&SignalError{Signal: sig})
+}
+
+// forceClose closes the session and exits, also if closing hangs.
+func (w *signalWatch) forceClose(err *SignalError) {
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		complain(w.session.CloseWithError(err))
+	}()
+	select {
+	case <-closed:
+	case <-time.After(forcedClose):
+	}
+	w.exit(ExitStatus(err))
+}
+
+// outcome names the signal in the error of a step that was interrupted by one.
+func (w *signalWatch) outcome(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil || w.first == nil {
+		return err
+	}
+	return &SignalError{Signal: w.first, Err: err}
+}
+
+// stop ends the watching and waits for it, so that an exit that is under way is not overtaken.
+func (w *signalWatch) stop() {
+	signal.Stop(w.notified)
+	close(w.done)
+	<-w.ended
+	w.cancel(nil)
+}
