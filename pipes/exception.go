@@ -1,10 +1,10 @@
 package pipes
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -49,6 +49,22 @@ func (e *PanicError) Callers() []uintptr {
 	return e.pcs
 }
 
+// newPanicError returns the error of a panic; a deferred function calls it with what recover gave.
+func newPanicError(value any) *PanicError {
+	pcs := callers(2)
+	panicking := false
+	for i, pc := range pcs {
+		// The panic stands below the runtime functions that raised it, which follow the deferred functions.
+		name := runtime.FuncForPC(pc - 1).Name()
+		if name == "runtime.gopanic" {
+			panicking = true
+		} else if panicking && !strings.HasPrefix(name, "runtime.") {
+			return &PanicError{Value: value, pcs: pcs[i:]}
+		}
+	}
+	return &PanicError{Value: value, pcs: pcs}
+}
+
 // callers returns the stack of the caller, without its skip innermost functions.
 func callers(skip int) []uintptr {
 	pcs := make([]uintptr, maxFrames)
@@ -81,12 +97,7 @@ func (b *exceptionBuilder) build(err error, pcs []uintptr) *exception {
 	text := shorten(validText(errorText(err)), min(maxText, b.text))
 	b.text -= min(len(text), b.text)
 	e := &exception{Message: name + ": " + text + "\n", Stack: frames(pcs), Name: name}
-	switch err := err.(type) {
-	case interface{ Unwrap() error }:
-		e.Cause = b.build(err.Unwrap(), nil)
-	case interface{ Unwrap() []error }:
-		b.buildAll(e, err.Unwrap())
-	}
+	b.buildAll(e, causes(err))
 	return e
 }
 
@@ -109,6 +120,22 @@ func (b *exceptionBuilder) buildAll(joined *exception, parts []error) {
 	}
 }
 
+// causes returns what an error unwraps to, nothing if unwrapping it panics, as it does with many nil pointers.
+func causes(err error) (list []error) {
+	defer func() {
+		if recover() != nil {
+			list = nil
+		}
+	}()
+	switch err := err.(type) {
+	case interface{ Unwrap() error }:
+		return []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return err.Unwrap()
+	}
+	return nil
+}
+
 // errorText returns what an error says, also if saying it panics.
 func errorText(err error) (text string) {
 	defer func() {
@@ -116,27 +143,23 @@ func errorText(err error) (text string) {
 			text = fmt.Sprintf("(its Error method panicked: %v)", v)
 		}
 	}()
-	text = err.Error()
 	if p, ok := err.(*PanicError); ok {
-		text = strings.TrimPrefix(p.Error(), "panic: ")
+		return fmt.Sprint(p.Value)
 	}
-	return text
+	return err.Error()
 }
 
 // errorName returns the name of an error's type without its package. The types behind errors.New, errors.Join and
 // fmt.Errorf say nothing, so they are plainly called error.
 func errorName(err error) string {
-	var signal *SignalError
-	if p := (*PanicError)(nil); errors.As(err, &p) && p == err {
-		return "panic"
-	} else if errors.As(err, &signal) && signal == err {
-		return "SignalError"
-	}
 	t := reflect.TypeOf(err)
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if pkg := t.PkgPath(); t.Name() == "" || pkg == "errors" || pkg == "fmt" {
+	switch {
+	case t == reflect.TypeFor[PanicError]():
+		return "panic"
+	case t.Name() == "" || t.PkgPath() == "errors" || t.PkgPath() == "fmt":
 		return "error"
 	}
 	return t.Name()
@@ -148,18 +171,13 @@ func frames(pcs []uintptr) []string {
 	if len(pcs) == 0 {
 		return list
 	}
-	iterator := runtime.CallersFrames(pcs[:min(len(pcs), maxFrames)])
-	for {
-		f, more := iterator.Next()
-		if f.Function != "" {
+	iterator := runtime.CallersFrames(pcs)
+	for more := true; more && len(list) < maxFrames; {
+		var f runtime.Frame
+		if f, more = iterator.Next(); f.Function != "" {
 			list = append(list, fmt.Sprintf("  %s\n    %s:%d\n", f.Function, f.File, f.Line))
 		}
-		if !more {
-			break
-		}
 	}
-	for i, j := 0, len(list)-1; i < j; i, j = i+1, j-1 {
-		list[i], list[j] = list[j], list[i]
-	}
+	slices.Reverse(list)
 	return list
 }

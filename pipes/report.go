@@ -127,7 +127,7 @@ func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.materialized[p.AssetKey] {
+	if s.attached && s.materialized[p.AssetKey] {
 		return fmt.Errorf("report materialization of %q: %w", p.AssetKey, ErrReported)
 	}
 	if err := s.write(ctx, message); err != nil {

@@ -40,7 +40,7 @@ func (s *Session) run(ctx context.Context, watch *signalWatch, fn func(context.C
 			complain(s.CloseWithError(errors.New("the step's goroutine ended by runtime.Goexit")))
 			return
 		}
-		complain(s.CloseWithError(&PanicError{Value: v, pcs: callers(1)}))
+		complain(s.CloseWithError(newPanicError(v)))
 		panic(v)
 	}()
 	err = watch.outcome(fn(ctx, s))
