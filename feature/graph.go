@@ -2,19 +2,10 @@ package feature
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 	"iter"
-)
-
-var (
-	// ErrSpec reports a feature that is declared wrongly.
-	ErrSpec = errors.New("feature: invalid spec")
-	// ErrUnknown reports a name that no feature or field has.
-	ErrUnknown = errors.New("feature: unknown name")
-	// ErrCycle reports features that depend on each other in a circle.
-	ErrCycle = errors.New("feature: dependency cycle")
-	// ErrMapping reports a field for which no parent field is found.
-	ErrMapping = errors.New("feature: no parent field")
+	"slices"
+	"strings"
 )
 
 // A Definition is a feature with what surrounds its spec.
@@ -25,13 +16,14 @@ type Definition struct {
 	Schema json.RawMessage
 	// Project is the project that the feature belongs to. Empty means Options.Project.
 	Project string
-	// External marks a feature that another project computes. It takes no part in project versions.
+	// External marks a feature that another project computes. It takes no part in project versions. False means
+	// that the feature is the project's own.
 	External bool
 	// FieldVersions overrides the computed versions of an external feature's fields. Nil overrides none.
 	FieldVersions map[Key]string
 }
 
-// Options says how a graph computes its versions.
+// Options says how a graph computes its versions. The zero value keeps hashes whole and names no project.
 type Options struct {
 	// Project is the project of definitions that name none, and the current project. Empty means that the
 	// definitions decide.
@@ -40,45 +32,117 @@ type Options struct {
 	TruncationLength int
 }
 
-// A Graph is a set of features that is consistent: every dependency is there, nothing depends on itself, every field
-// has a version. It is immutable and safe for concurrent use.
-type Graph struct{}
+// minTruncation is the shortest hash that Metaxy allows.
+const minTruncation = 8
 
-// NewGraph checks the definitions and computes every version. The error joins one *[FeatureError] for every problem.
-func NewGraph(defs []Definition, o Options) (*Graph, error) { panic("unfinished") }
-
-// MustGraph is [NewGraph] for specs that are part of a program. It panics when they are wrong.
-func MustGraph(specs ...Spec) *Graph { panic("unfinished") }
-
-// With returns a graph of the same features under other options.
-func (g *Graph) With(o Options) (*Graph, error) { panic("unfinished") }
-
-// Options returns the options that the versions were computed under.
-func (g *Graph) Options() Options { panic("unfinished") }
-
-// Lookup returns the feature with the given key, or an error wrapping [ErrUnknown] that suggests similar keys.
-func (g *Graph) Lookup(k Key) (*Feature, error) { panic("unfinished") }
-
-// All yields the features so that parents come before their children.
-func (g *Graph) All() iter.Seq[*Feature] { panic("unfinished") }
-
-// ProjectVersion returns the version of a project: a hash over its own features' definitions, "empty" without any.
-func (g *Graph) ProjectVersion(project string) string { panic("unfinished") }
-
-// Project returns the current project: that of the options, else the only one that the features have.
-func (g *Graph) Project() (string, error) { panic("unfinished") }
-
-// A Feature is a checked feature of a graph.
-type Feature struct{}
-
-// A Parent is a dependency with the feature that it points at.
-type Parent struct {
-	Dep     Dep      // as the child declares it
-	Feature *Feature // never nil
+// A Graph is a set of features that is consistent: every parent is there, nothing depends on itself, every field has
+// a version. It is immutable and safe for concurrent use.
+type Graph struct {
+	options  Options
+	defs     []Definition // one for each feature, in order of key, specs completed
+	features map[Key]*Feature
+	order    []*Feature // parents before children
 }
 
-// A FieldRef names a field of a feature.
-type FieldRef struct {
-	Feature Key
-	Field   Key
+// NewGraph checks the definitions and computes every version. Their order does not matter. An external feature gives
+// way to one of the project's own with the same key; other duplicates are errors. The error joins one *[FeatureError]
+// for every problem.
+func NewGraph(defs []Definition, o Options) (*Graph, error) {
+	if o.TruncationLength != 0 && o.TruncationLength < minTruncation {
+		return nil, fmt.Errorf("%w: truncation length %d; use 0 to keep hashes whole, or at least %d",
+			ErrOptions, o.TruncationLength, minTruncation)
+	}
+	g, problems := assemble(defs, o)
+	if len(problems) > 0 {
+		return nil, joinProblems(problems)
+	}
+	return g, nil
+}
+
+// MustGraph is [NewGraph] for specs that are part of a program. It panics when they are wrong.
+func MustGraph(specs ...Spec) *Graph {
+	defs := make([]Definition, len(specs))
+	for i, s := range specs {
+		defs[i].Spec = s
+	}
+	g, err := NewGraph(defs, Options{})
+	if err != nil {
+		panic(err)
+	}
+	return g
+}
+
+// With returns a graph of the same features under other options.
+func (g *Graph) With(o Options) (*Graph, error) {
+	return NewGraph(g.defs, o)
+}
+
+// Options returns the options that the versions were computed under.
+func (g *Graph) Options() Options { return g.options }
+
+// Lookup returns the feature with the given key, or an error wrapping [ErrUnknown] that suggests a similar key.
+func (g *Graph) Lookup(k Key) (*Feature, error) {
+	if f, ok := g.features[k]; ok {
+		return f, nil
+	}
+	return nil, fmt.Errorf("%w: no feature %q among the %d of the graph%s",
+		ErrUnknown, k, len(g.features), didYouMean(string(k), g.keys()))
+}
+
+func (g *Graph) keys() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, d := range g.defs {
+			if !yield(string(d.Spec.Key)) {
+				return
+			}
+		}
+	}
+}
+
+// All yields the features in an order that has parents before their children, and that is always the same.
+func (g *Graph) All() iter.Seq[*Feature] { return slices.Values(g.order) }
+
+// ProjectVersion returns the version of a project: a hash over the definitions of its features, external ones left
+// out. It is "empty" for a project without any.
+func (g *Graph) ProjectVersion(project string) string {
+	own := slices.Collect(func(yield func(*Feature) bool) {
+		for _, f := range g.order {
+			if f.project == project && !f.external && !yield(f) {
+				return
+			}
+		}
+	})
+	if len(own) == 0 {
+		return "empty"
+	}
+	slices.SortFunc(own, func(a, b *Feature) int { return a.Key().Compare(b.Key()) })
+	var input strings.Builder
+	for _, f := range own {
+		input.WriteString(string(f.Key()) + f.definitionVersion)
+	}
+	return g.options.hash(input.String())
+}
+
+// Project returns the current project: that of the options, else the only one that the graph's own features belong
+// to. Without such a project the error wraps [ErrProject].
+func (g *Graph) Project() (string, error) {
+	if g.options.Project != "" {
+		return g.options.Project, nil
+	}
+	projects := map[string]bool{}
+	var names []string
+	for _, d := range g.defs {
+		if !d.External && !projects[d.Project] {
+			projects[d.Project] = true
+			names = append(names, d.Project)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", fmt.Errorf("%w: the graph has no feature of its own; name the project", ErrProject)
+	case 1:
+		return names[0], nil
+	}
+	slices.Sort(names)
+	return "", fmt.Errorf("%w: the features belong to projects %q; name the one that is meant", ErrProject, names)
 }

@@ -1,14 +1,10 @@
 package feature
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
-
-// ErrKey reports a name that breaks the rules for keys.
-var ErrKey = errors.New("feature: invalid key")
 
 // A Key names a feature or a field: parts joined by slashes, as in "video/crop". A part has lower-case ASCII letters,
 // digits, underscores and hyphens and no double underscore. The first part starts with a letter or underscore, a
