@@ -1,5 +1,13 @@
 package config
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
+)
+
 // A Type says what kind of store a table of the file describes.
 type Type int
 
@@ -9,6 +17,21 @@ const (
 	// MetaxyDelta is Metaxy's Delta store, with Metaxy's defaults.
 	MetaxyDelta
 )
+
+// The names of the types in a file.
+const (
+	typeS3Parquet  = "s3parquet"
+	typeDelta      = "metaxy.ext.polars.handlers.delta.DeltaMetadataStore"
+	typeDeltaAlias = "metaxy.ext.polars.DeltaMetadataStore"
+)
+
+// String is the type's name in a file.
+func (t Type) String() string {
+	if t == MetaxyDelta {
+		return typeDelta
+	}
+	return typeS3Parquet
+}
 
 // A StoreConfig is one table [stores.<name>].
 type StoreConfig struct {
@@ -21,17 +44,105 @@ type StoreConfig struct {
 	// Flat puts all tables into one folder; false nests folders as the keys' parts.
 	Flat bool
 	// HashAlgorithm is the row hash; "" means the type's default.
-	HashAlgorithm string
+	HashAlgorithm engine.Hash
 	// S3 are the options of an object store; zero means the usual AWS sources.
-	S3 S3
+	S3 bucket.S3Options
+	// Unusable says why the store cannot be opened, although others in the file can; nil when it can.
+	Unusable error
 }
 
-// S3 are the storage options of a store on S3.
-type S3 struct {
-	// Endpoint, Region and the credentials; "" means the usual AWS sources.
-	Endpoint, Region, AccessKeyID, SecretAccessKey, SessionToken string
-	// PathStyle addresses buckets in the path; nil means as the endpoint asks for.
-	PathStyle *bool
-	// AllowHTTP permits an endpoint without TLS.
-	AllowHTTP bool
+// readStore reads one store. A store of a type that we do not have is only an error when it is used: the file is
+// Metaxy's too.
+func readStore(c *Config, s *section, name string) (StoreConfig, bool) {
+	if _, ok := s.values["type"]; !ok {
+		c.warn("%s has no type and is passed over", s.name)
+		return StoreConfig{}, false
+	}
+	st := StoreConfig{Name: name}
+	settings := s.table("config")
+	switch text := s.text("type"); text {
+	case typeS3Parquet:
+	case typeDeltaAlias:
+		c.warn("%s.type: %s is deprecated; write %s", s.name, typeDeltaAlias, typeDelta)
+		st.Type = MetaxyDelta
+	case typeDelta:
+		st.Type = MetaxyDelta
+	default:
+		s.finish()
+		st.Unusable = unusable("%s.type: there is no store of type %q here; use %s or %s", s.name, text, typeS3Parquet, typeDelta)
+		return st, true
+	}
+	s.finish()
+	readSettings(c, &st, settings)
+	return st, true
 }
+
+func readSettings(c *Config, st *StoreConfig, s *section) {
+	// Metaxy, too, looks at a store's settings only when it opens it.
+	var errs []error
+	s.errs = &errs
+	if st.Root = s.text("root_path"); st.Root == "" {
+		s.fail("root_path", "is required: a path, file:///path or s3://bucket/prefix")
+	}
+	switch layout := s.text("layout"); layout {
+	case "", "nested":
+	case "flat":
+		st.Flat = true
+	default:
+		s.fail("layout", `expected "nested" or "flat"`)
+	}
+	if name := s.text("hash_algorithm"); name != "" {
+		h, err := engine.ParseHash(name)
+		if err != nil {
+			s.fail("hash_algorithm", "%s", err)
+		}
+		st.HashAlgorithm = h
+	}
+	if len(s.list("fallback_stores")) > 0 {
+		s.fail("fallback_stores", "reading through other stores is not supported; name one store that has all tables")
+	}
+	readS3(c, st, s.table("storage_options"))
+	if st.Type == MetaxyDelta {
+		s.table("delta_write_options")
+		if _, ok := s.take("versioning_engine"); ok {
+			s.fail("versioning_engine", "Metaxy's Delta store does not open with it; remove it")
+		}
+	}
+	s.finish()
+	if len(errs) > 0 {
+		st.Unusable = joinErrors(errs)
+	}
+}
+
+// readS3 reads storage_options in the spellings that delta-rs knows, with and without the aws_ prefix, in any case.
+func readS3(c *Config, st *StoreConfig, s *section) {
+	o := &st.S3
+	for _, key := range s.keys() {
+		switch name := strings.TrimPrefix(strings.ToLower(key), "aws_"); name {
+		case "access_key_id":
+			o.AccessKeyID = s.text(key)
+		case "secret_access_key":
+			o.SecretAccessKey = s.text(key)
+		case "session_token", "token":
+			o.SessionToken = s.text(key)
+		case "region", "default_region":
+			if region := s.text(key); o.Region == "" || name == "region" {
+				o.Region = region
+			}
+		case "endpoint", "endpoint_url":
+			o.Endpoint = s.text(key)
+		case "allow_http":
+			o.AllowHTTP = s.boolean(key)
+		case "virtual_hosted_style_request":
+			path := !s.boolean(key)
+			o.PathStyle = &path
+		default:
+			if !slices.Contains(deltaOnly, name) {
+				c.warn("%s has no effect here", s.path(key))
+			}
+		}
+	}
+}
+
+// deltaOnly are options of delta-rs about safe commits on S3, which we always make.
+var deltaOnly = []string{"s3_allow_unsafe_rename", "conditional_put", "copy_if_not_exists", "s3_locking_provider"}

@@ -1,0 +1,129 @@
+package config
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
+)
+
+const defaultStore = "dev"
+
+func unusable(format string, args ...any) error {
+	return fmt.Errorf("%w: %w", ErrConfig, fmt.Errorf(format, args...))
+}
+
+func joinErrors(errs []error) error { return errors.Join(errs...) }
+
+// Locate returns the store that a name or location means; "" means the default store. A location is a URI, or a path:
+// something with a slash, or any word where no stores are configured.
+func (c *Config) Locate(nameOrLocation string) (StoreConfig, error) {
+	name := nameOrLocation
+	if name == "" {
+		name = c.Store
+	}
+	if name == "" {
+		name = defaultStore
+		if _, ok := c.Stores[name]; !ok {
+			return StoreConfig{}, unusable("no store is named: give --store NAME|URI, set METAXY_STORE, or write one "+
+				"into %s%s", fileName, c.storeNames())
+		}
+	}
+	if st, ok := c.Stores[name]; ok {
+		return st, st.Unusable
+	}
+	if isLocation(name) || len(c.Stores) == 0 && nameOrLocation != "" || isDir(name) {
+		return StoreConfig{Root: name}, nil
+	}
+	if near := Nearest(name, slices.Collect(maps.Keys(c.Stores))); near != "" {
+		return StoreConfig{}, unusable("there is no store %q; did you mean %s?", name, near)
+	}
+	return StoreConfig{}, unusable("there is no store %q%s; a path needs a slash, as in ./%s", name, c.storeNames(), name)
+}
+
+func (c *Config) storeNames() string {
+	if len(c.Stores) == 0 {
+		return ""
+	}
+	return " (configured are " + strings.Join(slices.Sorted(maps.Keys(c.Stores)), ", ") + ")"
+}
+
+func isLocation(s string) bool {
+	return strings.ContainsAny(s, `/`+string(filepath.Separator)) || s == "." || s == ".." || strings.HasPrefix(s, "~")
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// Open opens a store. Nothing has to exist at its location.
+func (s StoreConfig) Open(ctx context.Context) (*s3parquet.Store, error) {
+	if s.Unusable != nil {
+		return nil, s.Unusable
+	}
+	o := s3parquet.Options{S3: s.S3}
+	if s.Flat {
+		o.Layout = s3parquet.Flat
+	}
+	root, err := expandHome(s.Root)
+	if err != nil {
+		return nil, err
+	}
+	st, err := s3parquet.Open(ctx, strings.TrimPrefix(root, "local://"), o)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return st, nil
+}
+
+func expandHome(path string) (string, error) {
+	if path != "~" && !strings.HasPrefix(path, "~/") {
+		return path, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", unusable("root_path begins with ~: %w", err)
+	}
+	return home + path[1:], nil
+}
+
+// Hashing is how the rows of a store are hashed, as far as the configuration decides.
+type Hashing struct {
+	// Hashing has the configured values, and the defaults of the store's type for the others.
+	engine.Hashing
+	// AlgorithmSet and LengthSet say which values are configured (or are Metaxy's, for a store of Metaxy's type), so
+	// that a table which records others cannot be used.
+	AlgorithmSet, LengthSet bool
+}
+
+// Metaxy's defaults.
+const (
+	metaxyAlgorithm = engine.Hash("xxhash32")
+	metaxyLength    = 8
+)
+
+// Hashing returns how the rows of the store are hashed.
+func (c *Config) Hashing(s StoreConfig) Hashing {
+	h := Hashing{
+		Hashing:      engine.Hashing{Algorithm: s.HashAlgorithm, TruncationLength: c.HashTruncationLength},
+		AlgorithmSet: s.HashAlgorithm != "",
+		LengthSet:    c.HashTruncationLength != 0,
+	}
+	if s.Type == MetaxyDelta {
+		if !h.AlgorithmSet {
+			h.Algorithm, h.AlgorithmSet = metaxyAlgorithm, true
+		}
+		if !h.LengthSet {
+			h.TruncationLength, h.LengthSet = metaxyLength, true
+		}
+	}
+	return h
+}
