@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // Status says why a sample is in an increment.
@@ -35,29 +36,112 @@ func (s Status) String() string {
 
 // An Increment is the work that a feature needs. It holds references to rows only and is safe for concurrent use.
 type Increment struct {
-	feature *feature.Feature
+	plan         *plan
+	parts        [3]part // by Status
+	unresolvable int64
 }
 
+// A part is the samples of one status.
+type part struct {
+	reader frameReader
+	refs   [][]store.RowRef // by source of the reader
+}
+
+func (p *part) count() int64 { return int64(len(p.refs[0])) }
+
+// defaultBatch is how many rows a batch has if the caller does not say.
+const defaultBatch = 1024
+
 // Feature is the feature that was resolved.
-func (inc *Increment) Feature() *feature.Feature { return inc.feature }
+func (inc *Increment) Feature() *feature.Feature { return inc.plan.feature }
 
 // Count is the number of samples with the status.
-func (inc *Increment) Count(s Status) int64 { return 0 }
+func (inc *Increment) Count(s Status) int64 { return inc.parts[s].count() }
 
-// Unresolvable is the number of expected samples without a version, because a required parent's field has none. They are
-// in no part of the increment.
-func (inc *Increment) Unresolvable() int64 { return 0 }
+// Unresolvable is the number of expected samples about which nothing can be said, because a field that they are computed
+// from has no version. They are in no part of the increment.
+func (inc *Increment) Unresolvable() int64 { return inc.unresolvable }
 
 // IDColumns are the columns that identify a sample.
-func (inc *Increment) IDColumns() []string { return nil }
+func (inc *Increment) IDColumns() []string { return idColumns(inc.plan.feature) }
 
-// Schema is every column that samples with the status have: the id columns first, and for new and stale samples the four
+// Schema is every column that samples with the status have: the id columns first, and for new and stale samples the
 // version columns last.
-func (inc *Increment) Schema(s Status) *arrow.Schema { return nil }
+func (inc *Increment) Schema(s Status) *arrow.Schema { return inc.parts[s].reader.frame.schema }
 
 // Batches yields the samples with the status in batches of at most size rows (0 means 1024), with exactly the named
 // columns (nil means all). It reads the columns as it goes. A column that the samples do not have is an error wrapping
 // ErrPlan. Iteration ends after the first error.
 func (inc *Increment) Batches(ctx context.Context, s Status, columns []string, size int) iter.Seq2[arrow.RecordBatch, error] {
-	return nil
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		part := inc.parts[s]
+		picked, err := part.reader.frame.pick(columns)
+		if err != nil {
+			yield(nil, fmt.Errorf("%s samples of %q: %w", s, inc.plan.feature.Key(), err))
+			return
+		}
+		part.reader.frame = picked
+		if size <= 0 {
+			size = defaultBatch
+		}
+		for from := 0; from < int(part.count()); from += size {
+			rec, err := part.reader.read(ctx, part.slice(from, min(from+size, int(part.count()))))
+			if err != nil {
+				yield(nil, fmt.Errorf("read %s samples of %q: %w", s, inc.plan.feature.Key(), err))
+				return
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (p *part) slice(from, to int) [][]store.RowRef {
+	out := make([][]store.RowRef, len(p.refs))
+	for i, refs := range p.refs {
+		out[i] = refs[from:to]
+	}
+	return out
+}
+
+// newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.
+func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *decision) *Increment {
+	inc := &Increment{plan: p, unresolvable: d.unresolvable}
+	reader := frameReader{frame: p.expected, versions: &p.versions, hashing: p.hashing}
+	for i := range p.sources {
+		s := &p.sources[i]
+		reader.scans = append(reader.scans, s.scan)
+		if s.samples != nil {
+			reader.sources = append(reader.sources, s.samples)
+		} else {
+			reader.sources = append(reader.sources, s.scan.snap)
+		}
+	}
+	inc.parts[New] = part{reader, tupleRefs(expected, tables, d.fresh)}
+	inc.parts[Stale] = part{reader, tupleRefs(expected, tables, d.stale)}
+	orphaned := part{reader: frameReader{frame: p.stored}, refs: [][]store.RowRef{nil}}
+	if p.target != nil {
+		orphaned.reader.sources = []fetcher{p.target.snap}
+		for _, e := range d.orphaned {
+			orphaned.refs[0] = append(orphaned.refs[0], target.ref(e))
+		}
+	}
+	inc.parts[Orphaned] = orphaned
+	return inc
+}
+
+func tupleRefs(expected *tuples, tables []*table, chosen []uint32) [][]store.RowRef {
+	out := make([][]store.RowRef, len(tables))
+	for s, t := range tables {
+		out[s] = make([]store.RowRef, len(chosen))
+		for i, c := range chosen {
+			if e := expected.at(int(c))[s]; e != none {
+				out[s][i] = t.ref(e)
+			} else {
+				out[s][i] = noRef
+			}
+		}
+	}
+	return out
 }

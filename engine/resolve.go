@@ -3,19 +3,14 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
-)
-
-var (
-	// ErrPlan reports a feature or options from which no increment can be made, whatever the tables hold.
-	ErrPlan = errors.New("engine: cannot plan")
-	// ErrRows reports rows that lack something they need.
-	ErrRows = errors.New("engine: unusable rows")
 )
 
 // Options says how to resolve. The zero value is good for any feature that has parents.
@@ -41,5 +36,102 @@ type Options struct {
 // increment whatever their order. A parent without a table gives an error wrapping store.ErrNoTable; a feature or options
 // that cannot work give one wrapping ErrPlan.
 func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*Increment, error) {
-	return nil, errors.ErrUnsupported
+	p, err := prepare(ctx, r, f, o)
+	if err != nil {
+		return nil, err
+	}
+	tables, target, err := p.load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := p.joinSources(ctx, tables)
+	if err != nil {
+		return nil, err
+	}
+	decision, err := p.decide(ctx, expected, tables, target)
+	if err != nil {
+		return nil, err
+	}
+	return newIncrement(p, expected, tables, target, decision), nil
+}
+
+// prepare checks the feature and the options, opens the tables and plans the resolve.
+func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*plan, error) {
+	if err := checkSupported(f, o); err != nil {
+		return nil, err
+	}
+	if err := checkFeature(f, o); err != nil {
+		return nil, err
+	}
+	var given *samples
+	var parents []store.Snapshot
+	var err error
+	if o.Samples != nil {
+		given, err = readSamples(o.Samples, f)
+	} else {
+		parents, err = openParents(ctx, r, f, o.Hashing)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var target store.Snapshot
+	if !o.SkipComparison {
+		target, err = open(ctx, r, f.Key(), o.Hashing)
+		if err != nil && !errors.Is(err, store.ErrNoTable) {
+			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+		}
+	}
+	return newPlan(f, o.Hashing, given, parents, target)
+}
+
+// openParents opens the tables of f's parents, in the order of the spec. An optional parent's may be missing, and is nil
+// then.
+func openParents(ctx context.Context, r store.Reader, f *feature.Feature, h Hashing) ([]store.Snapshot, error) {
+	var out []store.Snapshot
+	for _, p := range f.Parents() {
+		snap, err := open(ctx, r, p.Feature.Key(), h)
+		if err != nil && !(p.Dep.Optional && errors.Is(err, store.ErrNoTable)) {
+			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+		}
+		out = append(out, snap)
+	}
+	return out, nil
+}
+
+// open opens a table whose versions are made as h says.
+func open(ctx context.Context, r store.Reader, key feature.Key, h Hashing) (store.Snapshot, error) {
+	snap, err := r.Snapshot(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("open table %q: %w", key, err)
+	}
+	return snap, h.Check(snap, key)
+}
+
+// load reads what decides: the newest rows of all sources, and those of the target, at the same time.
+func (p *plan) load(ctx context.Context) (sources []*table, target *table, err error) {
+	sources = make([]*table, len(p.sources))
+	group, ctx := errgroup.WithContext(ctx)
+	if p.target != nil {
+		group.Go(func() (err error) {
+			target, err = p.target.load(ctx)
+			return err
+		})
+	}
+	for i := range p.sources {
+		group.Go(func() (err error) {
+			switch s := &p.sources[i]; {
+			case s.samples != nil:
+				sources[i], err = s.samples.table(&s.scan)
+			case s.scan.snap != nil:
+				sources[i], err = s.scan.load(ctx)
+			default:
+				sources[i] = newTable(nil)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, nil, fmt.Errorf("resolve %q: %w", p.feature.Key(), err)
+	}
+	return sources, target, nil
 }

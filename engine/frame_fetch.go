@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// noRef stands for no row of a source.
+const noRef = ^store.RowRef(0)
+
+// A frameReader fetches rows of a frame.
+type frameReader struct {
+	frame    frame
+	sources  []fetcher
+	versions *versionPlan // nil if no column is computed
+	scans    []tableScan  // of the sources; which members they read
+	hashing  Hashing
+}
+
+// read returns the rows with the given references: one list for each source, all of one length.
+func (r *frameReader) read(ctx context.Context, refs [][]store.RowRef) (arrow.RecordBatch, error) {
+	n := len(refs[0])
+	parts := make([]sourceRows, len(r.sources))
+	for s := range r.sources {
+		var err error
+		if parts[s], err = r.fetch(ctx, s, refs[s]); err != nil {
+			return nil, err
+		}
+	}
+	var computed versionArrays
+	if r.computes() {
+		var err error
+		if computed, err = r.compute(parts, n); err != nil {
+			return nil, err
+		}
+	}
+	cols := make([]arrow.Array, len(r.frame.columns))
+	for i, c := range r.frame.columns {
+		field := r.frame.schema.Field(i)
+		var err error
+		switch {
+		case c.version:
+			cols[i] = computed.column(field.Name)
+		case len(c.from) == 0:
+			cols[i] = array.MakeArrayOfNull(memory.DefaultAllocator, field.Type, n)
+		default:
+			cols[i], err = coalesce(field, c.from, parts, n)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("column %q: %w", field.Name, err)
+		}
+	}
+	return array.NewRecordBatch(r.frame.schema, cols, int64(n)), nil
+}
+
+func (r *frameReader) computes() bool {
+	return slices.ContainsFunc(r.frame.columns, func(c frameColumn) bool { return c.version })
+}
+
+// A sourceRows is what was fetched of one source, a row for each row of the frame.
+type sourceRows struct {
+	rec     arrow.RecordBatch // nil if the source has none of the rows
+	missing []bool            // rows that the source has no row for; nil for none
+}
+
+// fetch reads the columns of a source that the frame needs.
+func (r *frameReader) fetch(ctx context.Context, source int, refs []store.RowRef) (sourceRows, error) {
+	columns := r.columnsOf(source)
+	if len(columns) == 0 && !slices.Contains(refs, noRef) {
+		return sourceRows{}, nil
+	}
+	present := make([]store.RowRef, 0, len(refs))
+	rows := make([]int, len(refs))
+	missing := make([]bool, len(refs))
+	for i, ref := range refs {
+		rows[i], missing[i] = len(present), ref == noRef
+		if missing[i] {
+			rows[i] = -1
+			continue
+		}
+		present = append(present, ref)
+	}
+	if len(columns) == 0 || len(present) == 0 {
+		return sourceRows{missing: missing}, nil
+	}
+	rec, err := r.sources[source].Fetch(ctx, present, columns)
+	if err != nil || len(present) == len(refs) {
+		return sourceRows{rec: rec}, err
+	}
+	rec, err = store.Take(rec, rows)
+	return sourceRows{rec: rec, missing: missing}, err
+}
+
+// columnsOf lists the stored columns of a source that the frame needs, each once.
+func (r *frameReader) columnsOf(source int) []string {
+	var out []string
+	for _, c := range r.frame.columns {
+		for _, from := range c.from {
+			if from.source == source {
+				out = append(out, from.stored)
+			}
+		}
+	}
+	if r.computes() && len(r.scans[source].members) > 0 {
+		out = append(out, r.scans[source].byField)
+	}
+	return distinct(out)
+}
+
+// coalesce takes each of the n values of a column from the first source that has a row.
+func coalesce(field arrow.Field, from []fetchColumn, parts []sourceRows, n int) (arrow.Array, error) {
+	arrays := make([]arrow.Array, len(from))
+	rows := make([]int, n)
+	for i := range rows {
+		rows[i] = -1
+	}
+	for a := range from {
+		part := parts[from[a].source]
+		arrays[a] = array.MakeArrayOfNull(memory.DefaultAllocator, field.Type, n)
+		if part.rec == nil {
+			continue
+		}
+		col := columnOf(part.rec, from[a].stored)
+		if len(from) == 1 || a == 0 && part.missing == nil {
+			return col, nil
+		}
+		var err error
+		if arrays[a], err = conformArray(col, field); err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			if rows[i] < 0 && (part.missing == nil || !part.missing[i]) {
+				rows[i] = a*n + i
+			}
+		}
+	}
+	if len(from) == 1 {
+		return arrays[0], nil
+	}
+	all, err := array.Concatenate(arrays, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	return store.TakeArray(all, rows)
+}
+
+func conformArray(a arrow.Array, field arrow.Field) (arrow.Array, error) {
+	one := arrow.NewSchema([]arrow.Field{{Name: field.Name, Type: a.DataType(), Nullable: true}}, nil)
+	rec := array.NewRecordBatch(one, []arrow.Array{a}, int64(a.Len()))
+	out, err := store.Conform(rec, arrow.NewSchema([]arrow.Field{field}, nil))
+	if err != nil {
+		return nil, err
+	}
+	return out.Column(0), nil
+}
+
+// A versionArrays is the computed versions of the rows of a frame.
+type versionArrays struct{ byField, sample arrow.Array }
+
+func (v *versionArrays) column(name string) arrow.Array {
+	if name == feature.ColProvenanceByField || name == feature.ColDataVersionByField {
+		return v.byField
+	}
+	return v.sample
+}
+
+// compute makes the versions of n rows from what was fetched.
+func (r *frameReader) compute(parts []sourceRows, n int) (versionArrays, error) {
+	tables := make([]*table, len(parts))
+	for s, part := range parts {
+		scan := &r.scans[s]
+		tables[s] = newTable(nil)
+		c := chunk{deleted: nullCells(n)}
+		if part.rec != nil && len(scan.members) > 0 {
+			var err error
+			if c.texts, err = textColumns(part.rec, scan.byField, scan.members, nil); err != nil {
+				return versionArrays{}, err
+			}
+		}
+		tables[s].addAll(c, n)
+	}
+	v := newVersioner(r.versions, r.hashing, tables)
+	out := newVersionBuilder(v)
+	rows := make([]uint32, len(parts))
+	for i := range n {
+		for s, part := range parts {
+			rows[s] = uint32(i)
+			if part.missing != nil && part.missing[i] {
+				rows[s] = none
+			}
+		}
+		out.append(rows)
+	}
+	return out.arrays()
+}
+
+// A versionBuilder collects what a versioner computes.
+type versionBuilder struct {
+	versioner *versioner
+	members   []*array.StringBuilder // in the order of the spec
+	sample    *array.StringBuilder
+}
+
+func newVersionBuilder(v *versioner) *versionBuilder {
+	b := &versionBuilder{versioner: v, sample: array.NewStringBuilder(memory.DefaultAllocator)}
+	for range v.plan.output {
+		b.members = append(b.members, array.NewStringBuilder(memory.DefaultAllocator))
+	}
+	return b
+}
+
+func (b *versionBuilder) append(rows []uint32) {
+	appendVersion(b.sample)(b.versioner.compute(rows))
+	for i, f := range b.versioner.plan.output {
+		appendVersion(b.members[i])(b.versioner.field(f))
+	}
+}
+
+func appendVersion(b *array.StringBuilder) func(version []byte, ok bool) {
+	return func(version []byte, ok bool) {
+		if !ok {
+			b.AppendNull()
+			return
+		}
+		b.BinaryBuilder.Append(version)
+	}
+}
+
+func (b *versionBuilder) arrays() (versionArrays, error) {
+	members := make([]arrow.Array, len(b.members))
+	fields := make([]arrow.Field, len(b.members))
+	for i, f := range b.versioner.plan.output {
+		members[i] = b.members[i].NewArray()
+		fields[i] = arrow.Field{Name: b.versioner.plan.fields[f].member, Type: arrow.BinaryTypes.String, Nullable: true}
+	}
+	byField, err := array.NewStructArrayWithFields(members, fields)
+	return versionArrays{byField: byField, sample: b.sample.NewArray()}, err
+}

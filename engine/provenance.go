@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
+
+// A versionPlan says how the versions of an expected sample come about.
+type versionPlan struct {
+	fields []fieldPlan // ordered as the sample's version hashes them: by struct key
+	output []int       // the fields in the order of the spec
+}
+
+// A fieldPlan says how the version of one field comes about.
+type fieldPlan struct {
+	member string      // its name in by-field columns
+	key    feature.Key // its name in the spec
+	prefix []byte      // what the hash input starts with
+	inputs []inputPlan
+	given  bool // the only input is the version itself
+}
+
+// An inputPlan is a parent field's data version in a hash input.
+type inputPlan struct {
+	ref      feature.FieldRef
+	prefix   []byte // what stands before it
+	source   int
+	text     int  // of a chunk's texts
+	optional bool // a null counts as the empty string
+}
+
+// planVersions plans the versions of every field, and has the members read that they need.
+func (p *plan) planVersions() error {
+	var fields []fieldPlan
+	for _, f := range specFields(p.feature) {
+		plan, err := p.planField(f)
+		if err != nil {
+			return err
+		}
+		// Of two fields with one struct key only the last has a member, as in Metaxy.
+		if i := slices.IndexFunc(fields, func(o fieldPlan) bool { return o.member == plan.member }); i >= 0 {
+			fields[i] = plan
+		} else {
+			fields = append(fields, plan)
+		}
+	}
+	p.versions = orderFields(fields)
+	return nil
+}
+
+// orderFields takes fields in the order of the spec.
+func orderFields(fields []fieldPlan) versionPlan {
+	spec := make([]string, len(fields))
+	for i, f := range fields {
+		spec[i] = f.member
+	}
+	slices.SortFunc(fields, func(a, b fieldPlan) int { return cmp.Compare(a.member, b.member) })
+	v := versionPlan{fields: fields}
+	for _, m := range spec {
+		v.output = append(v.output, slices.IndexFunc(fields, func(f fieldPlan) bool { return f.member == m }))
+	}
+	return v
+}
+
+func (p *plan) planField(f feature.Field) (fieldPlan, error) {
+	plan := fieldPlan{member: f.Key.StructKey(), key: f.Key}
+	if p.given() {
+		plan.given = true
+		plan.inputs = []inputPlan{{text: p.sources[0].addMember(plan.member)}}
+		return plan, nil
+	}
+	plan.prefix = []byte(string(f.Key) + "|" + codeVersion(f))
+	for _, ref := range p.feature.Inputs(f.Key) {
+		i := slices.IndexFunc(p.sources, func(s source) bool { return s.scan.key == ref.Feature })
+		if i < 0 {
+			return fieldPlan{}, fmt.Errorf("%w: field %q depends on %q, which is not a parent", ErrPlan, f.Key, ref)
+		}
+		plan.inputs = append(plan.inputs, inputPlan{
+			ref: ref, prefix: []byte("|" + ref.String() + "|"), source: i, optional: p.sources[i].optional,
+			text: p.sources[i].addMember(ref.Field.StructKey()),
+		})
+	}
+	return plan, nil
+}
+
+func codeVersion(f feature.Field) string { return cmp.Or(f.CodeVersion, feature.InitialCodeVersion) }
+
+// addMember has a member of the by-field column read and returns its number.
+func (s *source) addMember(member string) int {
+	if i := slices.Index(s.scan.members, member); i >= 0 {
+		return i
+	}
+	s.scan.members = append(s.scan.members, member)
+	return len(s.scan.members) - 1
+}
+
+// A versioner computes versions, one sample at a time, in buffers that it uses again. It is not safe for concurrent use.
+type versioner struct {
+	plan    *versionPlan
+	hashing Hashing
+	tables  []*table
+	input   []byte // of the hash at hand
+	fields  []byte // the versions of the fields, joined as the sample's version hashes them
+	ends    []int  // of each field's version in fields; negative for none
+	sample  []byte
+}
+
+func newVersioner(p *versionPlan, h Hashing, tables []*table) *versioner {
+	return &versioner{plan: p, hashing: h, tables: tables, ends: make([]int, len(p.fields))}
+}
+
+// compute returns the sample's version for a row of each table. It is valid until the next call, and false if a field has
+// no version.
+func (v *versioner) compute(rows []uint32) ([]byte, bool) {
+	v.fields = v.fields[:0]
+	complete := true
+	for i := range v.plan.fields {
+		if i > 0 {
+			v.fields = append(v.fields, '|')
+		}
+		if ok := v.computeField(&v.plan.fields[i], rows); ok {
+			v.ends[i] = len(v.fields)
+		} else {
+			v.ends[i] = ^len(v.fields)
+			complete = false
+		}
+	}
+	if !complete {
+		return nil, false
+	}
+	v.sample = v.hashing.Append(v.sample[:0], v.fields)
+	return v.sample, true
+}
+
+func (v *versioner) computeField(f *fieldPlan, rows []uint32) bool {
+	v.input = append(v.input[:0], f.prefix...)
+	for k := range f.inputs {
+		in := &f.inputs[k]
+		v.input = append(v.input, in.prefix...)
+		if t := v.tables[in.source]; rows[in.source] != none {
+			p := t.rows[rows[in.source]]
+			if c := &t.chunks[p.chunk()].texts[in.text]; !c.isNull(p.row()) {
+				v.input = c.appendText(v.input, p.row())
+				continue
+			}
+		}
+		if !in.optional {
+			return false
+		}
+	}
+	if f.given {
+		v.fields = append(v.fields, v.input...)
+	} else {
+		v.fields = v.hashing.Append(v.fields, v.input)
+	}
+	return true
+}
+
+// field returns the version of the i-th field of the plan after compute, and whether there is one.
+func (v *versioner) field(i int) ([]byte, bool) {
+	if v.ends[i] < 0 {
+		return nil, false
+	}
+	start := 0
+	if i > 0 {
+		if start = v.ends[i-1]; start < 0 {
+			start = ^start
+		}
+		start++ // the separator
+	}
+	return v.fields[start:v.ends[i]], true
+}
