@@ -34,6 +34,7 @@ var rules = map[string]rule{
 	"feature":                    {},
 	"feature/featurefile":        {own: []string{"feature"}, others: []string{"go.yaml.in/yaml"}},
 	"store":                      {own: []string{"feature"}, others: []string{arrow}},
+	"filter":                     {others: []string{arrow}},
 	"store/storetest":            {own: []string{"feature", "store"}, others: []string{arrow}},
 	"store/s3parquet/bucket":     {others: []string{aws, "github.com/aws/smithy-go", "gocloud.dev", "github.com/cenkalti/backoff", "golang.org/x/sync"}},
 	"store/s3parquet/columnar":   {own: []string{"store"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/klauspost/compress"}},
