@@ -50,7 +50,9 @@ func rawValue(kind string) func(json.RawMessage) error {
 	case "text", "url", "path", "notebook", "md", "dagster_run", "asset":
 		return isString
 	case "json":
-		return func(raw json.RawMessage) error { return isKind(raw, "object, list, string or null", '{', '[', '"', 'n') }
+		return func(raw json.RawMessage) error {
+			return isKind(raw, "object, list, string or null", '{', '[', '"', 'n')
+		}
 	case "float":
 		return isFloat
 	case "int":
