@@ -29,7 +29,8 @@ type Bucket interface {
 	// Create writes an object in one step, or returns an error wrapping fs.ErrExist when there is one of that name
 	// already. After any other error the object may or may not be there: whoever must know reads it back.
 	Create(ctx context.Context, name string, body []byte) error
-	// Put writes an object whose name no one else uses, and returns its size. It becomes visible only when complete.
+	// Put writes an object, in place of one of that name if there is one, and returns its size. It becomes visible
+	// only when complete.
 	Put(ctx context.Context, name string, body io.Reader) (int64, error)
 	// List yields the objects whose names start with prefix and are greater than after, in ascending order of their
 	// bytes, at any depth. No object at all is no error. Iteration ends after the first error.

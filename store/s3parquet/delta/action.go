@@ -1,0 +1,154 @@
+package delta
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// Protocol says what a program must understand to read or to write a table.
+type Protocol struct {
+	MinReaderVersion int32    `json:"minReaderVersion"`
+	MinWriterVersion int32    `json:"minWriterVersion"`
+	ReaderFeatures   []string `json:"readerFeatures,omitempty"` // nil below reader version 3
+	WriterFeatures   []string `json:"writerFeatures,omitempty"` // nil below writer version 7
+}
+
+// MetaData describes a table.
+type MetaData struct {
+	ID               string            `json:"id"`
+	Name             *string           `json:"name"`        // nil means none
+	Description      *string           `json:"description"` // nil means none
+	Format           Format            `json:"format"`
+	SchemaString     string            `json:"schemaString"` // the columns, as JSON text
+	PartitionColumns []string          `json:"partitionColumns"`
+	CreatedTime      *int64            `json:"createdTime,omitempty"` // milliseconds since the epoch; nil means unknown
+	Configuration    map[string]string `json:"configuration"`
+}
+
+// Format names the format of the data files.
+type Format struct {
+	Provider string            `json:"provider"` // "parquet"
+	Options  map[string]string `json:"options"`
+}
+
+// Add makes a data file part of the table.
+type Add struct {
+	Path             string             `json:"path"` // relative to the table, percent-encoded
+	PartitionValues  map[string]*string `json:"partitionValues"`
+	Size             int64              `json:"size"`             // in bytes
+	ModificationTime int64              `json:"modificationTime"` // milliseconds since the epoch
+	DataChange       bool               `json:"dataChange"`
+	Stats            string             `json:"stats,omitempty"` // JSON text; "" means none
+	Tags             map[string]*string `json:"tags,omitempty"`
+	DeletionVector   json.RawMessage    `json:"deletionVector,omitempty"`
+}
+
+// Remove takes a data file out of the table.
+type Remove struct {
+	Path                 string             `json:"path"`
+	DeletionTimestamp    *int64             `json:"deletionTimestamp,omitempty"` // nil means 1970
+	DataChange           bool               `json:"dataChange"`
+	ExtendedFileMetadata *bool              `json:"extendedFileMetadata,omitempty"`
+	PartitionValues      map[string]*string `json:"partitionValues,omitempty"`
+	Size                 *int64             `json:"size,omitempty"`
+	DeletionVector       json.RawMessage    `json:"deletionVector,omitempty"`
+}
+
+// Txn records how far an application has got; see the Delta protocol, transaction identifiers.
+type Txn struct {
+	AppID       string `json:"appId"`
+	Version     int64  `json:"version"`
+	LastUpdated *int64 `json:"lastUpdated,omitempty"` // milliseconds since the epoch; nil means unknown
+}
+
+// CommitInfo is what a writer notes about a commit, for people.
+type CommitInfo struct {
+	Timestamp         int64           // milliseconds since the epoch; 0 means unknown
+	InCommitTimestamp int64           // the table's own clock; 0 means that it keeps none
+	Operation         string          // "WRITE" and so on
+	Raw               json.RawMessage // the whole object
+}
+
+// UnmarshalJSON implements json.Unmarshaler. What people note may have any shape, so that only numbers and texts at
+// the expected places count.
+func (c *CommitInfo) UnmarshalJSON(data []byte) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	*c = CommitInfo{Raw: bytes.Clone(data)}
+	_ = json.Unmarshal(members["timestamp"], &c.Timestamp)
+	_ = json.Unmarshal(members["inCommitTimestamp"], &c.InCommitTimestamp)
+	_ = json.Unmarshal(members["operation"], &c.Operation)
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c *CommitInfo) MarshalJSON() ([]byte, error) { return c.Raw, nil }
+
+// An action is a line of a commit: one of its members is set, or none when the action is unknown to us.
+type action struct {
+	CommitInfo *CommitInfo `json:"commitInfo,omitempty"`
+	Protocol   *Protocol   `json:"protocol,omitempty"`
+	MetaData   *MetaData   `json:"metaData,omitempty"`
+	Add        *Add        `json:"add,omitempty"`
+	Remove     *Remove     `json:"remove,omitempty"`
+	Txn        *Txn        `json:"txn,omitempty"`
+}
+
+// decodeCommit reads the actions of a commit, one JSON object a line.
+func decodeCommit(uri string, body []byte) ([]action, error) {
+	var actions []action
+	for n, line := range bytes.Split(body, []byte("\n")) {
+		if len(bytes.TrimSpace(line)) == 0 {
+			continue
+		}
+		var a action
+		err := json.Unmarshal(line, &a)
+		if err == nil {
+			err = a.check()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s, line %d: %w", store.ErrCorrupt, uri, n+1, err)
+		}
+		actions = append(actions, a)
+	}
+	if len(actions) == 0 {
+		return nil, fmt.Errorf("%w: %s is empty; a commit has at least one action", store.ErrCorrupt, uri)
+	}
+	return actions, nil
+}
+
+// check reports members without which an action has no meaning.
+func (a *action) check() error {
+	switch {
+	case a.Protocol != nil && (a.Protocol.MinReaderVersion < 1 || a.Protocol.MinWriterVersion < 1):
+		return errors.New("protocol without minReaderVersion or minWriterVersion")
+	case a.MetaData != nil && a.MetaData.SchemaString == "":
+		return errors.New("metaData without schemaString")
+	case a.Add != nil && (a.Add.Path == "" || a.Add.Size < 0):
+		return errors.New("add without path, or with a negative size")
+	case a.Remove != nil && a.Remove.Path == "":
+		return errors.New("remove without path")
+	case a.Txn != nil && a.Txn.AppID == "":
+		return errors.New("txn without appId")
+	}
+	return nil
+}
+
+// encodeCommit writes actions as a commit.
+func encodeCommit(actions []action) ([]byte, error) {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	for _, a := range actions {
+		if err := e.Encode(a); err != nil {
+			return nil, err
+		}
+	}
+	return out.Bytes(), nil
+}

@@ -1,0 +1,196 @@
+package delta
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// orderKey and orderCommit are the entry in the footer of a checkpoint by which it says that its add rows stand in
+// commit order.
+const (
+	orderKey    = "metaxy-pipes.add-order"
+	orderCommit = "commit"
+)
+
+// readCheckpoint takes over the state that a checkpoint holds.
+func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) error {
+	r.snapshot.Version, r.snapshot.Time = parts[0].version, parts[0].ModTime
+	ordered := true
+	var adds []*Add
+	for _, part := range parts {
+		uri := t.Bucket.URI(part.Name)
+		body, err := t.read(ctx, path.Base(part.Name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%w: %s is gone", store.ErrCorrupt, uri)
+		}
+		if err != nil {
+			return err
+		}
+		partOrdered, err := decodeCheckpoint(body, func(a *action) error {
+			if a.Add != nil {
+				adds = append(adds, a.Add)
+				return nil
+			}
+			return r.action(a)
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", uri, err)
+		}
+		ordered = ordered && partOrdered
+	}
+	if !ordered {
+		slices.SortStableFunc(adds, func(a, b *Add) int {
+			return cmp.Or(cmp.Compare(a.ModificationTime, b.ModificationTime), cmp.Compare(a.Path, b.Path))
+		})
+	}
+	for _, a := range adds {
+		if err := r.add(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decodeCheckpoint calls fn for each action in a checkpoint file, and reports whether its adds are in commit order.
+func decodeCheckpoint(body []byte, fn func(*action) error) (ordered bool, err error) {
+	defer func() {
+		if p := recover(); p != nil { // the Parquet library's answer to some damaged files
+			err = fmt.Errorf("%w: damaged checkpoint: %v", store.ErrCorrupt, p)
+		}
+	}()
+	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return false, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
+	}
+	var callback error
+	err = readRecords(f, func(record map[string]any) error {
+		a, err := actionFromRecord(record)
+		if err == nil {
+			err = fn(a)
+		}
+		callback = err
+		return err
+	})
+	if err != nil && callback == nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
+	}
+	order, _ := f.Lookup(orderKey)
+	return order == orderCommit, err
+}
+
+// record gives access to the members of an action in a checkpoint. Members that are missing or of another type have
+// their zero value.
+type record map[string]any
+
+func (r record) text(name string) string   { s, _ := r[name].(string); return s }
+func (r record) number(name string) int64  { n, _ := r[name].(int64); return n }
+func (r record) bool(name string) bool     { b, _ := r[name].(bool); return b }
+func (r record) record(name string) record { m, _ := r[name].(map[string]any); return m }
+
+// textOrNil and numberOrNil tell null from the zero value.
+func (r record) textOrNil(name string) *string {
+	if s, ok := r[name].(string); ok {
+		return &s
+	}
+	return nil
+}
+
+func (r record) numberOrNil(name string) *int64 {
+	if n, ok := r[name].(int64); ok {
+		return &n
+	}
+	return nil
+}
+
+func (r record) texts(name string) []string {
+	list, ok := r[name].([]any)
+	if !ok {
+		return nil
+	}
+	out := make([]string, 0, len(list))
+	for _, v := range list {
+		s, _ := v.(string)
+		out = append(out, s)
+	}
+	return out
+}
+
+func (r record) pointers(name string) map[string]*string {
+	m := r.record(name)
+	out := make(map[string]*string, len(m))
+	for k := range m {
+		out[k] = m.textOrNil(k)
+	}
+	return out
+}
+
+func (r record) strings(name string) map[string]string {
+	m := r.record(name)
+	out := make(map[string]string, len(m))
+	for k := range m {
+		out[k] = m.text(k)
+	}
+	return out
+}
+
+// actionFromRecord reads a row of a checkpoint, in which one column is not null.
+func actionFromRecord(columns map[string]any) (*action, error) {
+	row := record(columns)
+	a := &action{}
+	switch {
+	case row["add"] != nil:
+		a.Add = addFromRecord(row.record("add"))
+	case row["remove"] != nil:
+		r := row.record("remove")
+		a.Remove = &Remove{Path: r.text("path"), DeletionTimestamp: r.numberOrNil("deletionTimestamp"),
+			DataChange: r.bool("dataChange"), Size: r.numberOrNil("size")}
+		if r.bool("extendedFileMetadata") {
+			extended := true
+			a.Remove.ExtendedFileMetadata, a.Remove.PartitionValues = &extended, r.pointers("partitionValues")
+		}
+	case row["metaData"] != nil:
+		r := row.record("metaData")
+		format := r.record("format")
+		a.MetaData = &MetaData{ID: r.text("id"), Name: r.textOrNil("name"), Description: r.textOrNil("description"),
+			Format:       Format{Provider: format.text("provider"), Options: format.strings("options")},
+			SchemaString: r.text("schemaString"), PartitionColumns: r.texts("partitionColumns"),
+			CreatedTime: r.numberOrNil("createdTime"), Configuration: r.strings("configuration")}
+	case row["protocol"] != nil:
+		r := row.record("protocol")
+		a.Protocol = &Protocol{MinReaderVersion: int32(r.number("minReaderVersion")),
+			MinWriterVersion: int32(r.number("minWriterVersion")),
+			ReaderFeatures:   r.texts("readerFeatures"), WriterFeatures: r.texts("writerFeatures")}
+	case row["txn"] != nil:
+		r := row.record("txn")
+		a.Txn = &Txn{AppID: r.text("appId"), Version: r.number("version"), LastUpdated: r.numberOrNil("lastUpdated")}
+	case row["sidecar"] != nil:
+		return nil, fmt.Errorf("%w: it needs reader feature v2Checkpoint", store.ErrUnsupported)
+	}
+	if err := a.check(); err != nil {
+		return nil, fmt.Errorf("%w: checkpoint: %w", store.ErrCorrupt, err)
+	}
+	return a, nil
+}
+
+func addFromRecord(r record) *Add {
+	a := &Add{Path: r.text("path"), PartitionValues: r.pointers("partitionValues"), Size: r.number("size"),
+		ModificationTime: r.number("modificationTime"), DataChange: r.bool("dataChange"), Stats: r.text("stats")}
+	if r["tags"] != nil {
+		a.Tags = r.pointers("tags")
+	}
+	if r["deletionVector"] != nil {
+		a.DeletionVector = []byte("{}") // that there is one is all that matters
+	}
+	return a
+}

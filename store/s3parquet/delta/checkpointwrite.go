@@ -1,0 +1,175 @@
+package delta
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// The rows of a checkpoint. Each has one member that is not nil.
+type (
+	checkpointRow struct {
+		Txn      *checkpointTxn      `parquet:"txn,optional"`
+		Add      *checkpointAdd      `parquet:"add,optional"`
+		Remove   *checkpointRemove   `parquet:"remove,optional"`
+		MetaData *checkpointMetaData `parquet:"metaData,optional"`
+		Protocol *checkpointProtocol `parquet:"protocol,optional"`
+	}
+	checkpointTxn struct {
+		AppID       string `parquet:"appId"`
+		Version     int64  `parquet:"version"`
+		LastUpdated *int64 `parquet:"lastUpdated,optional"`
+	}
+	checkpointAdd struct {
+		Path             string            `parquet:"path"`
+		PartitionValues  map[string]string `parquet:"partitionValues"`
+		Size             int64             `parquet:"size"`
+		ModificationTime int64             `parquet:"modificationTime"`
+		DataChange       bool              `parquet:"dataChange"`
+		Stats            *string           `parquet:"stats,optional"`
+		Tags             map[string]string `parquet:"tags,optional"`
+	}
+	checkpointRemove struct {
+		Path              string `parquet:"path"`
+		DeletionTimestamp *int64 `parquet:"deletionTimestamp,optional"`
+		DataChange        bool   `parquet:"dataChange"`
+		Size              *int64 `parquet:"size,optional"`
+	}
+	checkpointFormat struct {
+		Provider string            `parquet:"provider"`
+		Options  map[string]string `parquet:"options"`
+	}
+	checkpointMetaData struct {
+		ID               string            `parquet:"id"`
+		Name             *string           `parquet:"name,optional"`
+		Description      *string           `parquet:"description,optional"`
+		Format           checkpointFormat  `parquet:"format"`
+		SchemaString     string            `parquet:"schemaString"`
+		PartitionColumns []string          `parquet:"partitionColumns,list"`
+		CreatedTime      *int64            `parquet:"createdTime,optional"`
+		Configuration    map[string]string `parquet:"configuration"`
+	}
+	checkpointProtocol struct {
+		MinReaderVersion int32    `parquet:"minReaderVersion"`
+		MinWriterVersion int32    `parquet:"minWriterVersion"`
+		ReaderFeatures   []string `parquet:"readerFeatures,list,optional"`
+		WriterFeatures   []string `parquet:"writerFeatures,list,optional"`
+	}
+)
+
+// lastCheckpoint is the file that points to the newest checkpoint.
+type lastCheckpoint struct {
+	Version       int64 `json:"version"`
+	Size          int64 `json:"size"` // number of actions
+	SizeInBytes   int64 `json:"sizeInBytes"`
+	NumOfAddFiles int64 `json:"numOfAddFiles"`
+}
+
+// checkpointInterval is how many commits apart checkpoints are, unless the table says otherwise.
+const checkpointInterval = 10
+
+// checkpointDue reports whether a checkpoint belongs after this version.
+func (s *Snapshot) checkpointDue() bool {
+	interval := int64(checkpointInterval)
+	if n, err := strconv.ParseInt(s.MetaData.Configuration["delta.checkpointInterval"], 10, 64); err == nil && n > 0 {
+		interval = n
+	}
+	return (s.Version+1)%interval == 0
+}
+
+// Checkpoint writes the state of a snapshot as a checkpoint, so that readers need not read the commits before it.
+func (t *Table) Checkpoint(ctx context.Context, s *Snapshot) error {
+	rows := s.checkpointRows(time.Now())
+	var body bytes.Buffer
+	w := parquet.NewGenericWriter[checkpointRow](&body,
+		parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit))
+	if _, err := w.Write(rows); err != nil {
+		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
+	}
+	if err := w.Close(); err != nil {
+		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
+	}
+	size := int64(body.Len())
+	if _, err := t.Bucket.Put(ctx, t.logPath(checkpointName(s.Version)), &body); err != nil {
+		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
+	}
+	hint, err := json.Marshal(lastCheckpoint{s.Version, int64(len(rows)), size, int64(len(s.Files))})
+	if err != nil {
+		return err
+	}
+	if t.hint(ctx, -1) > s.Version { // a faster writer was there
+		return nil
+	}
+	if _, err := t.Bucket.Put(ctx, t.logPath("_last_checkpoint"), bytes.NewReader(hint)); err != nil {
+		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
+	}
+	return nil
+}
+
+// checkpointRows returns the state of a snapshot as actions, the files in commit order.
+func (s *Snapshot) checkpointRows(now time.Time) []checkpointRow {
+	p, m := s.Protocol, s.MetaData
+	rows := []checkpointRow{
+		{Protocol: &checkpointProtocol{p.MinReaderVersion, p.MinWriterVersion, p.ReaderFeatures, p.WriterFeatures}},
+		{MetaData: &checkpointMetaData{m.ID, m.Name, m.Description, checkpointFormat(m.Format), m.SchemaString,
+			m.PartitionColumns, m.CreatedTime, m.Configuration}},
+	}
+	for _, app := range slices.Sorted(maps.Keys(s.Txns)) {
+		t := s.Txns[app]
+		rows = append(rows, checkpointRow{Txn: &checkpointTxn{app, t.Version, t.LastUpdated}})
+	}
+	for _, f := range s.Files {
+		add := &checkpointAdd{Path: f.Path, Size: f.Size, ModificationTime: f.ModificationTime}
+		if f.Stats != "" {
+			add.Stats = &f.Stats
+		}
+		for k, v := range f.Tags {
+			if add.Tags == nil {
+				add.Tags = map[string]string{}
+			}
+			if v != nil {
+				add.Tags[k] = *v
+			}
+		}
+		rows = append(rows, checkpointRow{Add: add})
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.removed)) {
+		r := s.removed[name]
+		if r.expired(now.Add(-s.retention())) {
+			continue
+		}
+		rows = append(rows, checkpointRow{Remove: &checkpointRemove{r.Path, r.DeletionTimestamp, false, r.Size}})
+	}
+	return rows
+}
+
+// expired reports whether a removal is so old that no reader needs its file any more.
+func (r *Remove) expired(before time.Time) bool {
+	return r.DeletionTimestamp == nil || *r.DeletionTimestamp < before.UnixMilli()
+}
+
+var interval = regexp.MustCompile(`^(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?$`)
+
+// retention is how long removed files are kept for readers of older versions.
+func (s *Snapshot) retention() time.Duration {
+	units := map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour,
+		"day": 24 * time.Hour, "week": 7 * 24 * time.Hour}
+	m := interval.FindStringSubmatch(s.MetaData.Configuration["delta.deletedFileRetentionDuration"])
+	if m == nil {
+		return units["week"]
+	}
+	const century = 100 * 365 * 24 * time.Hour
+	n, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil || n > int64(century/units[m[2]]) {
+		return century
+	}
+	return time.Duration(n) * units[m[2]]
+}

@@ -1,0 +1,280 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	mathrand "math/rand/v2"
+	"path"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/google/uuid"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
+)
+
+// attempts is how often a commit is tried unless Table.Retries says otherwise.
+const attempts = 20
+
+// ErrUnknown reports a commit of which nobody can say whether it was made, because the storage did not answer. Its
+// data files must stay.
+var ErrUnknown = errors.New("delta: outcome of the commit is unknown")
+
+// A Change is data files to add to a table.
+type Change struct {
+	Schema     *arrow.Schema     // columns of the files, in stored types; the table gets those that it lacks
+	Files      []Add             // Path is the name below the table, not encoded yet; times are filled in
+	Rows       int64             // in all files
+	Expect     *int64            // version that the table must have now (-1: none); nil means any
+	Properties map[string]string // configuration of a table that this change creates; nil means none
+	Info       map[string]string // noted in the log; nil means nothing
+}
+
+// Append commits a change and returns the version that holds it. base is the newest version known to the caller, or
+// nil when there is no table. An error wrapping store.ErrConflict means that other writers won in every attempt; one
+// wrapping ErrUnknown, that the change may or may not be made. After any other error it is not made and never will be.
+func (t *Table) Append(ctx context.Context, base *Snapshot, c Change) (int64, error) {
+	id := uuid.NewString()
+	tries := t.Retries
+	if tries <= 0 {
+		tries = attempts
+	}
+	for try := range tries {
+		if err := c.expect(base); err != nil {
+			return 0, err
+		}
+		actions, err := c.actions(base, id, time.Now())
+		if err != nil {
+			return 0, fmt.Errorf("append to %s: %w", t.URI(), err)
+		}
+		won, err := t.commit(ctx, version(base)+1, actions)
+		if err != nil {
+			return 0, fmt.Errorf("append to %s: %w", t.URI(), err)
+		}
+		if won != nil {
+			t.advance(ctx, base, won, actions)
+			return won.version, nil
+		}
+		if err := pause(ctx, try); err != nil {
+			return 0, err
+		}
+		if base, err = t.Snapshot(ctx); err != nil {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("append to %s: %w: lost to other writers %d times; try again", t.URI(), store.ErrConflict, tries)
+}
+
+// version is the number of a snapshot; nil stands for a table that is not there.
+func version(s *Snapshot) int64 {
+	if s == nil {
+		return -1
+	}
+	return s.Version
+}
+
+func (c *Change) expect(base *Snapshot) error {
+	if c.Expect == nil || *c.Expect == version(base) {
+		return nil
+	}
+	return fmt.Errorf("%w: the table is at version %d, and the rows were made for version %d",
+		store.ErrConflict, version(base), *c.Expect)
+}
+
+// actions returns the lines of the commit after a version.
+func (c *Change) actions(base *Snapshot, id string, now time.Time) ([]action, error) {
+	info, err := c.commitInfo(id, now)
+	if err != nil {
+		return nil, err
+	}
+	actions := []action{{CommitInfo: info}}
+	modified := now.UnixMilli()
+	if base == nil {
+		created, err := c.create(now)
+		if err != nil {
+			return nil, err
+		}
+		actions = append(actions, created...)
+	} else {
+		if err := checkWrite(&base.Protocol, &base.MetaData, base.columns); err != nil {
+			return nil, err
+		}
+		changed, err := c.evolve(base)
+		if err != nil {
+			return nil, err
+		}
+		actions = append(actions, changed...)
+		modified = max(modified, base.lastModified()+1) // see the order of files in the package comment
+	}
+	for i, add := range c.Files {
+		add.Path = encodePath(add.Path)
+		add.ModificationTime = modified + int64(i)
+		add.DataChange = true
+		if add.PartitionValues == nil {
+			add.PartitionValues = map[string]*string{}
+		}
+		actions = append(actions, action{Add: &add})
+	}
+	return actions, nil
+}
+
+// create returns the actions that make a table.
+func (c *Change) create(now time.Time) ([]action, error) {
+	columns, err := fromArrow(c.Schema.Fields())
+	if err != nil {
+		return nil, err
+	}
+	ms := now.UnixMilli()
+	configuration := maps.Clone(c.Properties)
+	if configuration == nil {
+		configuration = map[string]string{}
+	}
+	return []action{
+		{Protocol: protocolFor(nil, columns)},
+		{MetaData: &MetaData{ID: uuid.NewString(), Format: Format{"parquet", map[string]string{}},
+			SchemaString: columns.String(), PartitionColumns: []string{}, CreatedTime: &ms, Configuration: configuration}},
+	}, nil
+}
+
+// evolve returns the actions that give a table the columns that it lacks. The files are written already: they must
+// fit the table's columns as they are. They did when they were written; if another writer has since added a column
+// of the same name and another type, the rows have to be converted anew.
+func (c *Change) evolve(base *Snapshot) ([]action, error) {
+	schema, err := store.MergeSchema(base.Schema, c.Schema)
+	if err != nil {
+		return nil, err
+	}
+	if name, ok := sameTypes(c.Schema.Fields(), schema.Fields()); !ok {
+		return nil, fmt.Errorf("%w: another writer has just given column %q another type; try again", store.ErrConflict, name)
+	}
+	if schema.Equal(base.Schema) {
+		return nil, nil
+	}
+	columns, err := base.columns.merged(schema.Fields())
+	if err != nil {
+		return nil, err
+	}
+	var actions []action
+	if p := protocolFor(&base.Protocol, columns); p != &base.Protocol {
+		actions = append(actions, action{Protocol: p})
+	}
+	m := base.MetaData
+	m.SchemaString = columns.String()
+	return append(actions, action{MetaData: &m}), nil
+}
+
+// sameTypes reports whether each leaf column has the same type in the table, or names the column that has not.
+func sameTypes(fields, table []arrow.Field) (string, bool) {
+	for _, f := range fields {
+		for _, t := range table {
+			if t.Name != f.Name {
+				continue
+			}
+			have, struct1 := f.Type.(*arrow.StructType)
+			want, struct2 := t.Type.(*arrow.StructType)
+			if struct1 && struct2 {
+				if name, ok := sameTypes(have.Fields(), want.Fields()); !ok {
+					return f.Name + "." + name, false
+				}
+			} else if f.Type.ID() != t.Type.ID() {
+				return f.Name, false
+			}
+		}
+	}
+	return "", true
+}
+
+// commitInfo describes the commit for people. The id makes the bytes of each commit unlike those of all others.
+func (c *Change) commitInfo(id string, now time.Time) (*CommitInfo, error) {
+	var bytes int64
+	for _, f := range c.Files {
+		bytes += f.Size
+	}
+	info := map[string]any{
+		"timestamp": now.UnixMilli(), "operation": "WRITE", "operationParameters": map[string]string{"mode": "Append"},
+		"engineInfo": engine(), "isBlindAppend": c.Expect == nil, "txnId": id,
+		"operationMetrics": map[string]int64{"num_added_files": int64(len(c.Files)), "num_removed_files": 0,
+			"num_partitions": 0, "num_added_rows": c.Rows, "num_added_bytes": bytes},
+	}
+	for k, v := range c.Info {
+		if _, taken := info[k]; taken {
+			k = "info." + k
+		}
+		info[k] = v
+	}
+	raw, err := marshal(info)
+	return &CommitInfo{Timestamp: now.UnixMilli(), Operation: "WRITE", Raw: raw}, err
+}
+
+// commit creates the entry of a version. It returns nil without an error when another writer has created it. A
+// storage that does not answer is asked again: the second time it says either yes, or what is there.
+func (t *Table) commit(ctx context.Context, version int64, actions []action) (*logFile, error) {
+	body, err := encodeCommit(actions)
+	if err != nil {
+		return nil, err
+	}
+	name := t.logPath(commitName(version))
+	won := &logFile{Object: bucket.Object{Name: name, Size: int64(len(body))}, version: version, commit: true}
+	for try := 0; ; try++ {
+		err := t.Bucket.Create(ctx, name, body)
+		if err == nil {
+			return won, nil
+		}
+		if errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
+		// Whether this attempt or an earlier one has made the entry, its content tells.
+		there, readErr := t.readBack(ctx, version)
+		switch {
+		case readErr == nil && string(there) == string(body):
+			return won, nil
+		case readErr == nil:
+			return nil, nil
+		case try == 2 || ctx.Err() != nil:
+			return nil, fmt.Errorf("%w: version %d: %w", ErrUnknown, version, err)
+		}
+		if err := pause(ctx, try); err != nil {
+			return nil, fmt.Errorf("%w: version %d: %w", ErrUnknown, version, err)
+		}
+	}
+}
+
+// readBack reads the entry of a version, also when the caller has been cancelled: the answer decides what is told.
+func (t *Table) readBack(ctx context.Context, version int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	return t.read(ctx, path.Base(commitName(version)))
+}
+
+// advance takes a commit of our own over into the known state, and writes a checkpoint when one is due. The commit is
+// made; nothing that goes wrong here can undo it, and readers do without a checkpoint.
+func (t *Table) advance(ctx context.Context, base *Snapshot, f *logFile, actions []action) {
+	r := replayFrom(base)
+	if err := r.apply(*f, actions); err != nil {
+		return
+	}
+	s, err := r.finish()
+	if err != nil {
+		return
+	}
+	t.remember(s)
+	if s.checkpointDue() {
+		_ = t.Checkpoint(ctx, s)
+	}
+}
+
+// pause waits a random time that grows with each try up to a second, so that writers who lose do not meet again.
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(mathrand.N(10 * time.Millisecond << min(try, 7)))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

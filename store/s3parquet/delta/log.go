@@ -1,0 +1,316 @@
+package delta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// readers is how many files of a log are read at the same time.
+const readers = 8
+
+// relists is how often a log with a gap is listed again. A listing is not a view of one moment: it may show a commit
+// and miss the one before it when both are made while it runs.
+const relists = 3
+
+// Snapshot returns the newest version of the table, or an error wrapping store.ErrNoTable. When nothing has changed
+// since the last call, it costs one listing of the log's end.
+func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
+	t.mu.Lock()
+	last := t.last
+	t.mu.Unlock()
+	s, err := t.load(ctx, last, -1)
+	if err != nil {
+		return nil, err
+	}
+	t.remember(s)
+	return s, nil
+}
+
+// remember keeps a snapshot as the place from where the next one is read.
+func (t *Table) remember(s *Snapshot) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = s
+}
+
+// SnapshotAt returns an older version of the table. A version that the log does not hold any more, or not yet, gives
+// an error wrapping fs.ErrNotExist.
+func (t *Table) SnapshotAt(ctx context.Context, version int64) (*Snapshot, error) {
+	s, err := t.load(ctx, nil, version)
+	if err == nil && s.Version != version {
+		err = fmt.Errorf("read log of %s: version %d: %w (the newest is %d)",
+			t.URI(), version, fs.ErrNotExist, s.Version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// URI is where the table lives, without credentials.
+func (t *Table) URI() string { return t.Bucket.URI(t.Path) }
+
+// load reads the log up to a version (negative: the newest), from the last known snapshot when it still is a part
+// of the log.
+func (t *Table) load(ctx context.Context, last *Snapshot, version int64) (*Snapshot, error) {
+	var err error
+	for range relists {
+		var s *Snapshot
+		if s, err = t.loadOnce(ctx, last, version); err == nil {
+			return s, nil
+		}
+		if !errors.As(err, new(*gapError)) {
+			break
+		}
+	}
+	return nil, fmt.Errorf("read log of %s: %w", t.URI(), err)
+}
+
+func (t *Table) loadOnce(ctx context.Context, last *Snapshot, version int64) (*Snapshot, error) {
+	if last != nil {
+		s, err := t.catchUp(ctx, last)
+		if s != nil || err != nil {
+			return s, err
+		}
+	}
+	files, err := t.list(ctx, t.hint(ctx, version))
+	if err != nil {
+		return nil, err
+	}
+	if version >= 0 {
+		files = slices.DeleteFunc(files, func(f logFile) bool { return f.version > version })
+	}
+	if len(files) == 0 {
+		return nil, store.ErrNoTable
+	}
+	return t.replayFiles(ctx, files)
+}
+
+// catchUp reads the commits after a snapshot. It returns nil when the snapshot's own commit is not in the log any
+// more, or is another one: then the log was cleaned up, or the table made anew.
+func (t *Table) catchUp(ctx context.Context, last *Snapshot) (*Snapshot, error) {
+	files, err := t.list(ctx, last.Version)
+	if err != nil || len(files) == 0 {
+		return nil, err
+	}
+	i := slices.IndexFunc(files, func(f logFile) bool { return f.commit && f.version == last.Version })
+	if i < 0 || !sameObject(files[i], last.last) {
+		return nil, nil
+	}
+	known := files[i]
+	commits := slices.DeleteFunc(files, func(f logFile) bool { return !f.commit || f.version <= last.Version })
+	if len(commits) == 0 {
+		if last.last.ModTime.IsZero() { // our own commit: now its place in the log is known
+			s := *last
+			s.last = known
+			return &s, nil
+		}
+		return last, nil
+	}
+	return t.replayCommits(ctx, replayFrom(last), last.Version, commits)
+}
+
+// sameObject reports whether a commit is the one that was seen before. Of a commit that we have made ourselves and
+// never listed, only the size is known.
+func sameObject(now, before logFile) bool {
+	if before.ModTime.IsZero() {
+		return now.Size == before.Size
+	}
+	return now.Size == before.Size && now.ETag == before.ETag && now.ModTime.Equal(before.ModTime)
+}
+
+// hint returns the version of a checkpoint that the log is known to have, or 0. A file that cannot be read is no
+// obstacle: it only saves a longer listing.
+func (t *Table) hint(ctx context.Context, limit int64) int64 {
+	body, err := t.read(ctx, "_last_checkpoint")
+	var hint struct {
+		Version int64 `json:"version"`
+	}
+	if err != nil || json.Unmarshal(body, &hint) != nil || hint.Version < 0 || limit >= 0 && hint.Version > limit {
+		return 0
+	}
+	return hint.Version
+}
+
+// list returns the files of the log from a version on, in ascending order of version. When there is no such version
+// in the log, all are returned: the hint was wrong.
+func (t *Table) list(ctx context.Context, from int64) ([]logFile, error) {
+	dir := path.Join(t.Path, logDir) + "/"
+	var files []logFile
+	after := ""
+	if from > 0 {
+		after = dir + strings.TrimSuffix(commitName(from), ".json")
+	}
+	for o, err := range t.Bucket.List(ctx, dir, after) {
+		if err != nil {
+			return nil, err
+		}
+		if f, ok := parseLogName(strings.TrimPrefix(o.Name, dir), o); ok {
+			files = append(files, f)
+		}
+	}
+	if from > 0 && (len(files) == 0 || files[0].version != from) {
+		return t.list(ctx, 0)
+	}
+	return files, nil
+}
+
+// replayFiles builds the snapshot of a listing: the newest checkpoint that can be read, then the commits after it.
+func (t *Table) replayFiles(ctx context.Context, files []logFile) (*Snapshot, error) {
+	commits := slices.DeleteFunc(slices.Clone(files), func(f logFile) bool { return !f.commit })
+	var problem error
+	for _, parts := range checkpoints(files) {
+		r := replayFrom(nil)
+		err := t.readCheckpoint(ctx, r, parts)
+		if err == nil {
+			return t.replayCommits(ctx, r, parts[0].version, commits)
+		}
+		if !errors.Is(err, store.ErrCorrupt) {
+			return nil, err
+		}
+		problem = errors.Join(problem, err) // the commits before it may still be there
+	}
+	s, err := t.replayCommits(ctx, replayFrom(nil), -1, commits)
+	if err != nil && problem != nil {
+		return nil, problem
+	}
+	if err != nil && slices.ContainsFunc(files, func(f logFile) bool { return f.v2 }) {
+		return nil, fmt.Errorf("%w: it needs reader feature v2Checkpoint", store.ErrUnsupported)
+	}
+	return s, err
+}
+
+// checkpoints returns the complete checkpoints of a listing, each with its parts in order, the newest first.
+func checkpoints(files []logFile) [][]logFile {
+	var all [][]logFile
+	byKind := map[[2]int64]int{} // version and number of parts
+	for _, f := range files {
+		if f.commit || f.v2 {
+			continue
+		}
+		kind := [2]int64{f.version, f.parts}
+		i, ok := byKind[kind]
+		if !ok {
+			i = len(all)
+			byKind[kind] = i
+			all = append(all, nil)
+		}
+		all[i] = append(all[i], f)
+	}
+	all = slices.DeleteFunc(all, func(parts []logFile) bool {
+		for i, f := range parts { // in the order of their names, so of their numbers
+			if f.parts != 0 && f.part != int64(i+1) {
+				return true
+			}
+		}
+		return int64(len(parts)) != max(parts[0].parts, 1)
+	})
+	slices.SortStableFunc(all, func(a, b []logFile) int { return int(b[0].version - a[0].version) })
+	return all
+}
+
+// A gapError reports a log in which a commit is missing.
+type gapError struct {
+	missing, next int64
+}
+
+// Error implements error.
+func (e *gapError) Error() string {
+	return fmt.Sprintf("commit %d is missing, and there is commit %d: %s has to be brought back", e.missing, e.next,
+		commitName(e.missing))
+}
+
+// Unwrap implements the protocol of the errors package.
+func (e *gapError) Unwrap() error { return store.ErrCorrupt }
+
+// replayCommits applies the commits after a version, and finishes.
+func (t *Table) replayCommits(ctx context.Context, r *replay, version int64, commits []logFile) (*Snapshot, error) {
+	base := slices.IndexFunc(commits, func(f logFile) bool { return f.version == version })
+	if base >= 0 {
+		r.snapshot.last = commits[base]
+	}
+	commits = slices.DeleteFunc(commits, func(f logFile) bool { return f.version <= version })
+	for i, f := range commits {
+		if want := version + 1 + int64(i); f.version != want {
+			return nil, &gapError{want, f.version}
+		}
+	}
+	if version < 0 && len(commits) == 0 {
+		return nil, fmt.Errorf("%w: the log has neither commits nor a whole checkpoint", store.ErrCorrupt)
+	}
+	if base >= 0 && len(commits) == 0 { // only to know when it was made
+		if err := t.readTime(ctx, r); err != nil {
+			return nil, err
+		}
+	}
+	for chunk := range slices.Chunk(commits, 4*readers) {
+		actions, err := t.readCommits(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		for i, f := range chunk {
+			if err := r.apply(f, actions[i]); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Bucket.URI(f.Name), err)
+			}
+		}
+	}
+	return r.finish()
+}
+
+// readTime takes from the commit of a checkpoint's version when it was made.
+func (t *Table) readTime(ctx context.Context, r *replay) error {
+	actions, err := t.readCommits(ctx, []logFile{r.snapshot.last})
+	if err != nil {
+		return err
+	}
+	for _, a := range actions[0] {
+		if a.CommitInfo != nil {
+			return r.action(&a)
+		}
+	}
+	return nil
+}
+
+// readCommits reads and decodes some commits at the same time.
+func (t *Table) readCommits(ctx context.Context, commits []logFile) ([][]action, error) {
+	actions := make([][]action, len(commits))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, f := range commits {
+		g.Go(func() error {
+			body, err := t.read(ctx, path.Base(f.Name))
+			if errors.Is(err, fs.ErrNotExist) { // gone since the listing
+				return &gapError{f.version, f.version + 1}
+			}
+			if err == nil {
+				actions[i], err = decodeCommit(t.Bucket.URI(f.Name), body)
+			}
+			return err
+		})
+	}
+	return actions, g.Wait()
+}
+
+// read returns a whole file of the log.
+func (t *Table) read(ctx context.Context, name string) ([]byte, error) {
+	r, err := t.Bucket.Get(ctx, t.logPath(name), 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r)
+	return body, errors.Join(err, r.Close())
+}
+
+// logPath is the name in the bucket of a file of the log.
+func (t *Table) logPath(name string) string { return path.Join(t.Path, logDir, name) }
