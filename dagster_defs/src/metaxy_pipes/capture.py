@@ -45,8 +45,11 @@ class Capture(PipesMessageReader):
 
     @property
     def expected_writer_count(self) -> int:
-        """The inner reader's."""
-        return getattr(self._inner, "expected_writer_count", 1)
+        """The inner reader's; asked for only if it says so itself, because Dagster warns of the member."""
+        said = getattr(type(self._inner), "expected_writer_count", None)
+        if said is getattr(PipesMessageReader, "expected_writer_count", None):
+            return 1
+        return self._inner.expected_writer_count
 
     def on_opened(self, opened_payload: Any) -> None:
         """Told to the inner reader."""

@@ -12,7 +12,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from metaxy_pipes.capture import Capture, capturing
 from metaxy_pipes.reports import Report
 
-Result = dg.MaterializeResult | dg.AssetCheckResult
+Result = dg.MaterializeResult | dg.AssetCheckResult | dg.AssetObservation
 
 EXIT_SAMPLES = 3
 EXIT_SETUP = 4
@@ -49,12 +49,12 @@ def run_pipes(
         )
     except DagsterExecutionInterruptedError:
         if capture is not None:
-            observe(context, capture)
+            yield from observations(context, capture)
         raise
     except Exception as err:
         if capture is None:
             raise
-        observe(context, capture)
+        yield from observations(context, capture)
         yield from capture.results
         raise failure(capture, err) from err
     results = invocation.get_results(implicit_materializations=False)
@@ -69,18 +69,16 @@ def run_pipes(
         )
 
 
-def observe(context: dg.AssetExecutionContext, capture: Capture) -> None:
-    """Logs the counts of every feature that was begun and not reported as materialized."""
+def observations(context: dg.AssetExecutionContext, capture: Capture) -> Iterator[dg.AssetObservation]:
+    """The counts of every feature that was begun and not reported as materialized."""
     finished = {r.asset_key for r in capture.results if isinstance(r, dg.MaterializeResult)}
-    partition = context.partition_key if _single_partition(context) else None
+    partition = context.partition_key if context.has_partition_key else None
     for report in capture.reports:
         key = report.asset_key or _only(_selected(context))
         if key is None or key in finished:
             continue
-        context.log_event(
-            dg.AssetObservation(
-                key, description=f"Run failed. {report}", metadata=report.metadata(), partition=partition
-            )
+        yield dg.AssetObservation(
+            key, description=f"Run failed. {report}", metadata=report.metadata(), partition=partition
         )
 
 
@@ -139,6 +137,3 @@ def _selected(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 def _only(keys: set[dg.AssetKey]) -> dg.AssetKey | None:
     return next(iter(keys)) if len(keys) == 1 else None
 
-
-def _single_partition(context: dg.AssetExecutionContext) -> bool:
-    return context.has_partition_key
