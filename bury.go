@@ -1,0 +1,114 @@
+package metaxy
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// deleteOrphaned soft-deletes the rows of samples that are no longer expected, all in one commit. A sample that another
+// run has written since the increment was resolved stays.
+func (j *job) deleteOrphaned(ctx context.Context, inc *engine.Increment) error {
+	if inc.Count(engine.Orphaned) == 0 || !j.part.within(inc.Schema(engine.Orphaned)) {
+		return nil
+	}
+	var left int64 // of the limit; negative without one
+	return j.bury(ctx, "delete orphaned samples", func(store.Snapshot) iter.Seq2[arrow.RecordBatch, error] {
+		left = -1
+		if j.o.Limit > 0 {
+			left = max(0, j.o.Limit-j.count.processed.Load()-j.count.failed.Load())
+		}
+		return inc.Batches(ctx, engine.Orphaned, nil, fetchRows)
+	}, func(key string, rec arrow.RecordBatch, row int) bool {
+		if left == 0 || j.claims.touched(key) || !j.o.Shard.of(key) || !j.part.has(rec, row) {
+			return false
+		}
+		left--
+		return true
+	})
+}
+
+// deleteVanished soft-deletes the rows that an expanded sample had before it was computed again and has no more. Until
+// then the sample counts as stale, so that a run which is killed before this is repeated.
+func (j *job) deleteVanished(ctx context.Context) error {
+	if len(j.renewed) == 0 {
+		return nil
+	}
+	return j.bury(ctx, "delete vanished rows", func(snap store.Snapshot) iter.Seq2[arrow.RecordBatch, error] {
+		return engine.Read(ctx, snap, j.f, engine.ReadOptions{})
+	}, func(key string, rec arrow.RecordBatch, row int) bool {
+		now, ok := j.renewed[key]
+		col, isText := column(rec, feature.ColProvenance).(array.StringLike)
+		return ok && isText && (col.IsNull(row) || col.Value(row) != now)
+	})
+}
+
+// bury appends the soft deletion of those stored rows that which chooses.
+func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot) iter.Seq2[arrow.RecordBatch, error],
+	which func(key string, rec arrow.RecordBatch, row int) bool) error {
+	rows := int64(0)
+	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+		if snap == nil {
+			return nil, nil, nil
+		}
+		var graves []arrow.RecordBatch
+		rows = 0
+		for rec, err := range stored(snap) {
+			if err != nil {
+				return nil, nil, err
+			}
+			chosen, err := j.choose(rec, which)
+			if err != nil {
+				return nil, nil, err
+			}
+			if chosen == nil {
+				continue
+			}
+			if chosen, err = engine.Tombstones(j.f, chosen, j.stamp()); err != nil {
+				return nil, nil, err
+			}
+			rows += chosen.NumRows()
+			graves = append(graves, chosen)
+		}
+		if len(graves) == 0 {
+			return nil, nil, nil
+		}
+		return func(yield func(arrow.RecordBatch, error) bool) {
+			for _, g := range graves {
+				if !yield(g, nil) {
+					return
+				}
+			}
+		}, nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", what, j.f.Key(), err)
+	}
+	j.count.deleted.Add(rows)
+	return nil
+}
+
+// choose returns nil if no row is chosen.
+func (j *job) choose(rec arrow.RecordBatch, which func(string, arrow.RecordBatch, int) bool) (arrow.RecordBatch, error) {
+	keys, err := newKeyer(rec, j.rel.keys)
+	if err != nil {
+		return nil, err
+	}
+	var rows []int
+	for row := range int(rec.NumRows()) {
+		if key, ok := keys.at(row); ok && which(key, rec, row) {
+			rows = append(rows, row)
+		}
+	}
+	if rows == nil {
+		return nil, nil
+	}
+	return store.Take(rec, rows)
+}

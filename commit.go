@@ -1,0 +1,216 @@
+package metaxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+const (
+	// flushBytes commits early when the computed rows are this large, whatever their number.
+	flushBytes = 128 << 20
+	// commitAttempts is how often a commit is tried against other writers.
+	commitAttempts = 100
+)
+
+// A committer gathers finished samples and commits them in turn. One goroutine owns it.
+type committer struct {
+	*job
+	buffer []finished
+	rows   int64
+	bytes  int64
+	timer  *time.Timer
+}
+
+// collect takes outcomes until there are no more, and commits the finished samples: after so many rows, after so much
+// time, and at the end. After an error it goes on taking outcomes, since workers wait for that, but commits nothing.
+func (c *committer) collect(ctx context.Context, in <-chan outcome) {
+	c.timer = time.NewTimer(c.o.FlushInterval)
+	defer c.timer.Stop()
+	for {
+		select {
+		case o, more := <-in:
+			if !more {
+				c.flush(ctx)
+				return
+			}
+			c.take(o)
+			if c.rows >= c.o.FlushRows || c.bytes >= flushBytes {
+				c.flush(ctx)
+			}
+		case <-c.timer.C:
+			c.flush(ctx)
+		}
+	}
+}
+
+// take puts finished samples into the buffer and notes the failed ones.
+func (c *committer) take(o outcome) {
+	for _, f := range o.failed {
+		c.fail(f)
+	}
+	if len(c.buffer) == 0 && len(o.done) > 0 {
+		c.timer.Reset(c.o.FlushInterval) // counted from the first row
+	}
+	if len(o.done) > 0 {
+		c.succeed(len(o.done))
+	}
+	var last arrow.RecordBatch
+	for _, f := range o.done {
+		c.buffer = append(c.buffer, f)
+		c.rows += f.size()
+		if f.result != nil && f.result != last {
+			last = f.result
+			for _, col := range last.Columns() {
+				c.bytes += int64(col.Data().SizeInBytes())
+			}
+		}
+		for _, o := range f.objects {
+			c.bytes += int64(len(o))
+		}
+	}
+}
+
+// flush commits the buffer.
+func (c *committer) flush(ctx context.Context) {
+	done := c.buffer
+	c.buffer, c.rows, c.bytes = nil, 0, 0
+	if len(done) == 0 || c.broken() {
+		return
+	}
+	done, err := c.commit(ctx, done)
+	if err != nil {
+		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
+		return
+	}
+	for _, f := range done {
+		if f.status == engine.Stale && c.rel.expands {
+			c.renewed[f.key] = f.provenance()
+		}
+	}
+	c.count.processed.Add(int64(len(done)))
+}
+
+// commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
+// for one version of the table are never appended to a later one without a look at what came between.
+func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
+	wrote := done
+	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+		wrote = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
+		wrote = j.conforming(wrote)
+		if len(wrote) == 0 {
+			return nil, nil, nil
+		}
+		rec, by, err := j.sealed(wrote)
+		if err != nil {
+			return nil, nil, err
+		}
+		return single(rec), by, nil
+	})
+	j.count.elsewhere.Add(int64(len(done) - len(wrote)))
+	return wrote, err
+}
+
+// onto appends what make returns for the newest version of the table, again and again until no other writer comes
+// between. make may return nil when there is nothing to append.
+func (j *job) onto(ctx context.Context, make func(store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error)) error {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
+	for try := 1; ; try++ {
+		snap, err := snapshot(ctx, j.store, j.f.Key())
+		if err != nil {
+			return err
+		}
+		if err := j.claims.catchUp(ctx, snap); err != nil {
+			return err
+		}
+		if snap != nil {
+			j.rows.table.Store(snap.Schema())
+		}
+		rows, by, err := make(snap)
+		if err != nil || rows == nil {
+			return err
+		}
+		version := versionOf(snap)
+		c, err := j.store.Append(ctx, j.f.Key(), store.Write{
+			Rows: rows, SortedBy: by, Expect: &version, Properties: j.hashing.Properties(), Info: j.info(),
+		})
+		if err == nil {
+			j.claims.own(c.Version)
+			return nil
+		}
+		if !errors.Is(err, store.ErrConflict) || try == commitAttempts {
+			return err
+		}
+		time.Sleep(pause.NextBackOff())
+	}
+}
+
+// conforming drops the samples whose JSON no longer fits, because the table got its columns' types from others since.
+func (j *job) conforming(done []finished) []finished {
+	return slices.DeleteFunc(done, func(f finished) bool {
+		if f.objects == nil {
+			return false
+		}
+		err := j.rows.fits(f)
+		if err != nil {
+			j.fail(failedSample{f.sample, err})
+		}
+		return err != nil
+	})
+}
+
+// sealed returns the rows of samples as they are stored.
+func (j *job) sealed(done []finished) (arrow.RecordBatch, []string, error) {
+	rec, err := j.rows.make(done, j.rows.table.Load())
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, by, err := sorted(rec, j.f.Spec().IDColumns)
+	if err != nil {
+		return nil, nil, err
+	}
+	rec, err = engine.Seal(j.f, rec, j.stamp())
+	return rec, by, err
+}
+
+// stamp is what the rows of one commit have in common.
+func (j *job) stamp() engine.Stamp {
+	return engine.Stamp{
+		MaterializationID: j.materialization, Now: time.Now().UTC().Truncate(time.Microsecond), Hashing: j.hashing,
+		ProjectVersion: j.projectVersion,
+	}
+}
+
+// info is recorded with each commit.
+func (j *job) info() map[string]string {
+	info := map[string]string{"operation": "run", "feature": string(j.f.Key()), "materialization_id": j.materialization}
+	if j.o.Shard.Count > 1 {
+		info["shard"] = fmt.Sprintf("%d/%d", j.o.Shard.Index, j.o.Shard.Count)
+	}
+	return info
+}
+
+// single yields a single batch.
+func single(rec arrow.RecordBatch) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) { yield(rec, nil) }
+}
+
+// projectVersion is the version of the project that is being run, or of the feature's own if the graph has several.
+func projectVersion(g *feature.Graph, f *feature.Feature) string {
+	project, err := g.Project()
+	if err != nil {
+		project = f.Project()
+	}
+	return g.ProjectVersion(project)
+}

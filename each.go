@@ -1,0 +1,164 @@
+package metaxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/array/arreflect"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Each returns a [Processor] that calls fn for every sample.
+//
+// In and Out are structs whose fields name columns by their arrow tags, as package arreflect has them: In may name a part
+// of the sample's columns, and only these are read; Out names the columns to store. Pointers are for columns that may be
+// null; in a field that is no pointer, null is the zero value. Out may leave out the id columns; what it has of them must
+// be the sample's. Times are stored in microseconds.
+//
+// An error or a panic of fn fails that sample only. Columns that are missing, or of a type that does not fit the field,
+// are reported before any sample is processed.
+func Each[In, Out any](fn func(context.Context, In) (Out, error)) Processor {
+	return &typed[In, Out]{name: "Each", call: func(ctx context.Context, in []In) ([]Out, error) {
+		out, err := fn(ctx, in[0])
+		return []Out{out}, err
+	}}
+}
+
+// Expand is [Each] for a feature that makes any number of samples from one of its parent. Out must have those of the
+// feature's id columns that the parent does not have.
+func Expand[In, Out any](fn func(context.Context, In) ([]Out, error)) Processor {
+	return &typed[In, Out]{name: "Expand", call: func(ctx context.Context, in []In) ([]Out, error) { return fn(ctx, in[0]) }}
+}
+
+// Aggregate is [Each] for a feature that makes one sample from a group of its parent's. The group comes in the order in
+// which it is versioned.
+func Aggregate[In, Out any](fn func(context.Context, []In) (Out, error)) Processor {
+	return &typed[In, Out]{name: "Aggregate", call: func(ctx context.Context, in []In) ([]Out, error) {
+		out, err := fn(ctx, in)
+		return []Out{out}, err
+	}}
+}
+
+// A typed processor calls a function with the rows of one sample as structs.
+type typed[In, Out any] struct {
+	name string // of the func that made it
+	call func(context.Context, []In) ([]Out, error)
+}
+
+// Process is for callers other than [Run]; it leaves out the samples that fail, which the batch knows.
+func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBatch, error) {
+	a, err := t.answer(ctx, b)
+	return a.rows, err
+}
+
+func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
+	ins, err := arreflect.RecordToSlice[In](withColumns(b.Rows, fieldNames[In]()))
+	if err != nil {
+		return answer{}, backoff.Permanent(fmt.Errorf("read the sample: %w", err))
+	}
+	var outs []Out
+	var of []int
+	for s := range b.samples {
+		made, err := call(ctx, b.timeout, func(ctx context.Context) ([]Out, error) {
+			return t.call(ctx, ins[b.first[s]:b.first[s+1]])
+		})
+		var panicked *PanicError
+		if errors.As(err, &panicked) {
+			logPanic(b, s, panicked)
+		}
+		if err != nil {
+			b.fail(s, err)
+			continue
+		}
+		for range made {
+			of = append(of, s)
+		}
+		outs = append(outs, made...)
+	}
+	if len(outs) == 0 {
+		return answer{}, nil
+	}
+	rows, err := arreflect.RecordFromSlice(outs, memory.DefaultAllocator)
+	if err != nil {
+		return answer{}, backoff.Permanent(fmt.Errorf("write the result: %w", err))
+	}
+	if rows, err = inMicroseconds(rows); err != nil {
+		return answer{}, backoff.Permanent(err)
+	}
+	return checkIDs(b, answer{rows: rows, of: of})
+}
+
+// checkIDs compares the ids that a result has with those of its sample. A result that has none takes the sample's.
+func checkIDs(b *Batch, a answer) (answer, error) {
+	rel := relationOf(b.Feature)
+	for _, name := range rel.keys {
+		col := column(a.rows, name)
+		if col == nil {
+			continue
+		}
+		for row, s := range a.of {
+			smp := b.samples[s]
+			want, got := jsonValue(column(smp.rows, name), smp.row), jsonValue(col, row)
+			if !reflect.DeepEqual(got, want) {
+				b.fail(s, fmt.Errorf("the result has %s=%v, but its sample has %s=%v; leave the field out, or copy it", name, got, name, want))
+			}
+		}
+	}
+	return a, nil
+}
+
+// inMicroseconds cuts times to what tables can hold.
+func inMicroseconds(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
+	var out sheet
+	for i, f := range rec.Schema().Fields() {
+		col := rec.Column(i)
+		if t, ok := f.Type.(*arrow.TimestampType); ok && t.Unit == arrow.Nanosecond {
+			times := col.(*array.Timestamp)
+			b := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: t.TimeZone})
+			for row := range times.Len() {
+				if times.IsNull(row) {
+					b.AppendNull()
+				} else {
+					b.Append(arrow.Timestamp(times.Value(row).ToTime(arrow.Nanosecond).UnixMicro()))
+				}
+			}
+			col = b.NewArray()
+		}
+		out.add(f.Name, col)
+	}
+	return out.record(rec.NumRows()), nil
+}
+
+// prepare checks both structs against the columns.
+func (t *typed[In, Out]) prepare(k task) ([]string, error) {
+	if err := t.fits(k.rel); err != nil {
+		return nil, err
+	}
+	in, err := inputColumns[In](k.input)
+	if err != nil {
+		return nil, err
+	}
+	return in, outputColumns[Out](k)
+}
+
+// fits reports a processor that was made for another kind of feature.
+func (t *typed[In, Out]) fits(r relation) error {
+	want := "Each"
+	switch {
+	case r.expands && r.aggregates:
+		return nil
+	case r.expands:
+		want = "Expand"
+	case r.aggregates:
+		want = "Aggregate"
+	}
+	if t.name != want {
+		return fmt.Errorf("the processor is made by metaxy.%s, but the lineage of the feature needs metaxy.%s", t.name, want)
+	}
+	return nil
+}

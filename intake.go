@@ -1,0 +1,228 @@
+package metaxy
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
+
+// fetchRows is how many rows of the increment are read at a time.
+const fetchRows = 1024
+
+// A span is consecutive rows of a batch of the increment.
+type span struct {
+	rows     arrow.RecordBatch
+	from, to int
+}
+
+// A unit is a sample with all its rows.
+type unit struct {
+	sample
+	spans []span
+}
+
+// units yields the samples of an increment that belong to this run's partition and shard. Rows of one sample follow
+// each other in the increment; all of them make the sample of a feature that aggregates, else the first does.
+func (j *job) units(ctx context.Context, inc *engine.Increment, st engine.Status, columns []string) iter.Seq2[unit, error] {
+	return func(yield func(unit, error) bool) {
+		var held unit // the sample whose rows may not be complete
+		for rec, err := range inc.Batches(ctx, st, columns, fetchRows) {
+			if err != nil {
+				yield(unit{}, err)
+				return
+			}
+			keys, err := newKeyer(rec, j.rel.keys)
+			if err != nil {
+				yield(unit{}, err)
+				return
+			}
+			for row := range int(rec.NumRows()) {
+				key, ok := keys.at(row)
+				if !ok {
+					yield(unit{}, fmt.Errorf("a %s sample of %s has no value in its id columns %q", st, j.f.Key(), j.rel.keys))
+					return
+				}
+				if held.spans != nil && key == held.key {
+					j.extend(&held, rec, row)
+					continue
+				}
+				if held.spans != nil && !yield(held, nil) {
+					return
+				}
+				held = unit{}
+				if j.o.Shard.of(key) && j.part.has(rec, row) {
+					held = unit{sample{key, st, rec, row}, []span{{rec, row, row + 1}}}
+				}
+			}
+		}
+		if held.spans != nil {
+			yield(held, nil)
+		}
+	}
+}
+
+// extend adds one more row to a sample, or leaves it out because the sample is complete.
+func (j *job) extend(u *unit, rec arrow.RecordBatch, row int) {
+	if !j.rel.aggregates {
+		j.count.duplicates.Add(1)
+		return
+	}
+	if last := &u.spans[len(u.spans)-1]; last.rows == rec && last.to == row {
+		last.to++
+		return
+	}
+	u.spans = append(u.spans, span{rec, row, row + 1})
+}
+
+// tallyOrphaned counts the orphaned rows that belong to this run. Without the partition's column nobody knows which do.
+func (j *job) tallyOrphaned(ctx context.Context, inc *engine.Increment) (int64, error) {
+	if inc.Count(engine.Orphaned) == 0 || j.o.Shard.Count <= 1 && j.part == nil {
+		return inc.Count(engine.Orphaned), nil
+	}
+	if !j.part.within(inc.Schema(engine.Orphaned)) {
+		j.log.Warn("orphaned samples are left alone: the table does not have the partition's columns", "feature", j.f.Key(),
+			"columns", j.part.columns)
+		return 0, nil
+	}
+	n := int64(0)
+	for rec, err := range inc.Batches(ctx, engine.Orphaned, j.part.with(j.rel.keys), fetchRows) {
+		if err != nil {
+			return 0, err
+		}
+		keys, err := newKeyer(rec, j.rel.keys)
+		if err != nil {
+			return 0, err
+		}
+		for row := range int(rec.NumRows()) {
+			if key, ok := keys.at(row); ok && j.o.Shard.of(key) && j.part.has(rec, row) {
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+// tally counts the samples of a status that belong to this run.
+func (j *job) tally(ctx context.Context, inc *engine.Increment, st engine.Status) (int64, error) {
+	if inc.Count(st) == 0 || !j.rel.aggregates && j.o.Shard.Count <= 1 && j.part == nil {
+		return inc.Count(st), nil
+	}
+	n := int64(0)
+	for _, err := range j.units(ctx, inc, st, j.part.with(j.rel.keys)) {
+		if err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}
+
+// intake sends the new and then the stale samples to the workers, batch by batch, until there are no more, the limit is
+// reached, or ctx is done.
+func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []string, out chan<- *Batch) error {
+	left := j.o.Limit
+	if left == 0 {
+		left = -1
+	}
+	for _, st := range []engine.Status{engine.New, engine.Stale} {
+		if inc.Count(st) == 0 {
+			continue
+		}
+		var units []unit
+		send := func() (bool, error) {
+			b, err := j.batch(units)
+			units = nil
+			if err != nil {
+				return false, err
+			}
+			select {
+			case out <- b:
+				return true, nil
+			case <-ctx.Done():
+			}
+			return false, nil
+		}
+		for u, err := range j.units(ctx, inc, st, columns) {
+			if ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if left == 0 {
+				break
+			}
+			if j.claims.taken(u.sample) {
+				j.count.elsewhere.Add(1)
+				continue
+			}
+			left--
+			if units = append(units, u); len(units) < j.o.BatchSize {
+				continue
+			}
+			if more, err := send(); !more {
+				return err
+			}
+		}
+		if len(units) > 0 {
+			if more, err := send(); !more {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// batch makes one batch of samples; rows that lie side by side already are not copied.
+func (j *job) batch(units []unit) (*Batch, error) {
+	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, timeout: j.o.SampleTimeout, first: []int{0}}
+	var spans []span
+	rows := 0
+	for _, u := range units {
+		for _, s := range u.spans {
+			rows += s.to - s.from
+			if n := len(spans); n > 0 && spans[n-1].rows == s.rows && spans[n-1].to == s.from {
+				spans[n-1].to = s.to
+				continue
+			}
+			spans = append(spans, s)
+		}
+		b.samples = append(b.samples, u.sample)
+		b.first = append(b.first, rows)
+	}
+	recs := make([]arrow.RecordBatch, len(spans))
+	for i, s := range spans {
+		recs[i] = s.rows.NewSlice(int64(s.from), int64(s.to))
+	}
+	var err error
+	b.Rows, err = concat(recs)
+	return b, err
+}
+
+// columnsFor returns the columns to read for a processor that asks for some of them: also those that identify and
+// version a sample. Nil stays nil, which means all.
+func (j *job) columnsFor(asked []string, schema *arrow.Schema) []string {
+	if asked == nil {
+		return nil
+	}
+	need := slices.Concat(j.rel.keys, asked, []string{
+		feature.ColProvenanceByField, feature.ColProvenance, feature.ColDataVersionByField, feature.ColDataVersion})
+	need = append(need, j.f.Spec().IDColumns...)
+	var out []string
+	for _, name := range columnNames(schema) { // in the order of the increment
+		if slices.Contains(need, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// perBatch is how long one call may take for all its samples.
+func (b *Batch) perBatch() time.Duration { return b.timeout * time.Duration(len(b.samples)) }

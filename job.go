@@ -1,0 +1,116 @@
+package metaxy
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// A job is the run of one step.
+type job struct {
+	f       *feature.Feature
+	step    Step
+	o       Options
+	hashing engine.Hashing
+	store   store.Store // nil until the job starts
+	rel     relation
+	part    *partition
+
+	session         *pipes.Session
+	log             *slog.Logger
+	asset           string // the escaped asset key; "" means that Dagster does not ask for this feature
+	check           string // the name of the asset check; "" means that the asset declares none
+	materialization string
+	projectVersion  string
+
+	claims  *claims
+	rows    *rowMaker
+	count   counters
+	renewed map[string]string // expanded samples that were stale, by key, with their new provenance; owned by the committer
+	total   int64             // samples to process
+	stop    context.CancelCauseFunc
+	cutOff  context.CancelCauseFunc
+
+	mu       sync.Mutex
+	err      error     // what broke the job
+	failures []Failure // the first ones
+	inARow   int64     // failed samples since the last one that did not
+}
+
+// counters are what the job's goroutines count.
+type counters struct {
+	computed, processed, failed, elsewhere, deleted, interrupted, duplicates atomic.Int64
+}
+
+// errTooMany is the reason to stop after too many failures.
+var errTooMany = errors.New("too many samples failed")
+
+// hopeless is how many samples have to fail one after the other until a run that tolerates no failure stops trying.
+const hopeless = 100
+
+// fail takes note of a sample that could not be computed, and stops the intake when there is no point in going on.
+func (j *job) fail(f failedSample) {
+	n := j.count.failed.Add(1)
+	failure := Failure{ID: f.id(j.rel.keys), Err: f.err}
+	j.mu.Lock()
+	j.inARow++
+	inARow := j.inARow
+	if len(j.failures) < keptFailures {
+		j.failures = append(j.failures, failure)
+	}
+	j.mu.Unlock()
+	switch {
+	case n <= keptFailures:
+		j.log.Warn("sample failed", "feature", j.f.Key(), "sample", idString(failure.ID), "error", shorten(f.err.Error(), 2000))
+	case n == keptFailures+1:
+		j.log.Warn("more samples failed, which are only counted from here on", "feature", j.f.Key())
+	}
+	t := j.o.MaxFailed
+	if t != (Tolerance{}) && t.exceeded(n, j.total) || t == (Tolerance{}) && inARow >= hopeless {
+		j.stop(errTooMany)
+	}
+}
+
+// succeed takes note of computed samples.
+func (j *job) succeed(n int) {
+	j.count.computed.Add(int64(n))
+	j.mu.Lock()
+	j.inARow = 0
+	j.mu.Unlock()
+}
+
+// abort ends the job because of an error that is not a sample's. The first error counts.
+func (j *job) abort(err error) {
+	j.mu.Lock()
+	if j.err == nil {
+		j.err = err
+	}
+	j.mu.Unlock()
+	j.stop(err)
+	j.cutOff(err)
+}
+
+func (j *job) broken() bool { return j.problem() != nil }
+
+func (j *job) problem() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.err
+}
+
+// result is what has become of the job so far.
+func (j *job) result(r Result) Result {
+	r.Processed, r.Failed = j.count.processed.Load(), j.count.failed.Load()
+	r.Elsewhere, r.Deleted = j.count.elsewhere.Load(), j.count.deleted.Load()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	r.Failures = append([]Failure(nil), j.failures...)
+	return r
+}

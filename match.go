@@ -1,0 +1,84 @@
+package metaxy
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+)
+
+// An object is one result row in JSON, which gets its column types when it is stored.
+type object = json.RawMessage
+
+// A finished sample is one whose rows are computed and wait to be committed.
+type finished struct {
+	sample
+	result  arrow.RecordBatch // what the processor returned for the sample's batch
+	rows    []int             // the sample's rows in result
+	objects []object          // the sample's rows, if the processor speaks JSON
+}
+
+// size is the number of rows to commit.
+func (f finished) size() int64 { return int64(len(f.rows) + len(f.objects)) }
+
+var (
+	errNoRow    = errors.New("the processor returned no row for the sample, and did not mark it as failed")
+	errManyRows = errors.New("the processor returned more than one row for the sample")
+)
+
+// match sorts the rows of an answer by sample. A sample without a row is failed, unless the feature expands its parent;
+// a row that belongs to no sample is an error, since then no other row can be trusted either.
+func (r relation) match(b *Batch, a answer) ([]finished, error) {
+	rows := make([][]int, len(b.samples))
+	if a.rows != nil {
+		of, err := r.owners(b, a)
+		if err != nil {
+			return nil, err
+		}
+		for row, s := range of {
+			rows[s] = append(rows[s], row)
+		}
+	}
+	failed := b.failures()
+	var out []finished
+	for s := range b.samples {
+		f := finished{sample: b.samples[s], result: a.rows, rows: rows[s], objects: a.objects[s]}
+		switch n := f.size(); {
+		case failed[s] != nil:
+		case n == 0 && !r.expands:
+			b.fail(s, errNoRow)
+		case n > 1 && !r.expands:
+			b.fail(s, errManyRows)
+		default:
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}
+
+// owners returns the sample of each row of an answer.
+func (r relation) owners(b *Batch, a answer) ([]int, error) {
+	if a.of != nil {
+		return a.of, nil
+	}
+	byKey := make(map[string]int, len(b.samples))
+	for s, smp := range b.samples {
+		byKey[smp.key] = s
+	}
+	keys, err := newKeyer(a.rows, r.keys)
+	if err != nil {
+		return nil, fmt.Errorf("the processor's rows: %w", err)
+	}
+	of := make([]int, a.rows.NumRows())
+	for row := range of {
+		key, ok := keys.at(row)
+		if !ok {
+			return nil, fmt.Errorf("row %d of the processor has no value in the id columns %q", row, r.keys)
+		}
+		if of[row], ok = byKey[key]; !ok {
+			return nil, fmt.Errorf("the processor returned a row for %s, which is not a sample of its batch", shorten(key, 200))
+		}
+	}
+	return of, nil
+}

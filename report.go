@@ -1,0 +1,179 @@
+package metaxy
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+const (
+	previewRows = 5   // of the table's preview
+	previewText = 100 // bytes of one cell
+	toldErrors  = 20  // failures in the custom message
+)
+
+// materialize reads what the table holds now and reports it, after everything is committed.
+func (j *job) materialize(ctx context.Context, r *Result) error {
+	snap, err := snapshot(ctx, j.store, j.f.Key())
+	if err != nil {
+		return err
+	}
+	digest := engine.Digest{Version: "empty"}
+	if snap != nil {
+		if digest, err = engine.DataVersion(ctx, snap, j.f); err != nil {
+			return fmt.Errorf("read the table of %s: %w", j.f.Key(), err)
+		}
+	}
+	r.Rows, r.DataVersion = digest.Rows, digest.Version
+	j.log.Info("done", "feature", j.f.Key(), "processed", r.Processed, "failed", r.Failed, "rows", r.Rows,
+		"duration", r.Duration.Round(1e6))
+	if j.asset == "" {
+		return nil
+	}
+	md := j.metadata(*r)
+	if snap != nil {
+		if err := j.describeTable(ctx, snap, md); err != nil {
+			return err
+		}
+	}
+	err = j.session.Materialize(ctx, pipes.Materialization{AssetKey: j.asset, DataVersion: r.DataVersion, Metadata: md})
+	if err != nil {
+		return err
+	}
+	return j.reportCheck(ctx, *r)
+}
+
+func (j *job) metadata(r Result) pipes.Metadata {
+	md := pipes.Metadata{
+		"metaxy/feature":          pipes.Text(string(j.f.Key())),
+		"metaxy/feature_version":  pipes.Text(j.f.Version()),
+		"metaxy/code_version":     pipes.Text(j.f.CodeVersion()),
+		"metaxy/new":              pipes.Int(r.New),
+		"metaxy/stale":            pipes.Int(r.Stale),
+		"metaxy/orphaned":         pipes.Int(r.Orphaned),
+		"metaxy/processed":        pipes.Int(r.Processed),
+		"metaxy/failed":           pipes.Int(r.Failed),
+		"dagster/row_count":       pipes.Int(r.Rows),
+		"metaxy/duration_seconds": pipes.Float(r.Duration.Seconds()),
+	}
+	if s := r.Duration.Seconds(); s > 0 {
+		md["metaxy/samples_per_second"] = pipes.Float(float64(r.Processed) / s)
+	}
+	return md
+}
+
+// describeTable adds where the table is, its columns, and its first rows.
+func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.Metadata) error {
+	md["dagster/uri"] = pipes.Path(snap.URI())
+	schema, err := engine.ReadSchema(snap, j.f, engine.ReadOptions{})
+	if err != nil {
+		return err
+	}
+	var all, shown []pipes.Column
+	var names []string
+	for _, f := range schema.Fields() {
+		c := pipes.Column{Name: f.Name, Type: f.Type.String()}
+		all = append(all, c)
+		if !feature.IsSystemColumn(f.Name) {
+			shown, names = append(shown, c), append(names, f.Name)
+		}
+	}
+	md["dagster/column_schema"] = pipes.TableSchema(all...)
+	rows := []map[string]any{}
+	for rec, err := range engine.Read(ctx, snap, j.f, engine.ReadOptions{Columns: names}) {
+		if err != nil {
+			return err
+		}
+		for i := 0; i < int(rec.NumRows()) && len(rows) < previewRows; i++ {
+			rows = append(rows, previewRow(rec, i))
+		}
+		if len(rows) == previewRows {
+			break
+		}
+	}
+	md["dagster/table"] = pipes.Table(shown, rows)
+	return nil
+}
+
+func previewRow(rec arrow.RecordBatch, i int) map[string]any {
+	row := map[string]any{}
+	for c, col := range rec.Columns() {
+		switch v := jsonValue(col, i).(type) {
+		case json.RawMessage:
+			if col.IsNull(i) {
+				row[rec.ColumnName(c)] = nil
+			} else if arrow.IsInteger(col.DataType().ID()) || arrow.IsFloating(col.DataType().ID()) {
+				row[rec.ColumnName(c)] = json.Number(v)
+			} else {
+				row[rec.ColumnName(c)] = shorten(string(v), previewText)
+			}
+		case string:
+			row[rec.ColumnName(c)] = shorten(v, previewText)
+		}
+	}
+	return row
+}
+
+// reportCheck tells whether every sample could be computed. Failures that were tolerated are a warning.
+func (j *job) reportCheck(ctx context.Context, r Result) error {
+	if j.check == "" {
+		return nil
+	}
+	c := pipes.CheckResult{AssetKey: j.asset, Name: j.check, Passed: r.Failed == 0, Severity: pipes.SeverityWarn,
+		Metadata: pipes.Metadata{"metaxy/processed": pipes.Int(r.Processed), "metaxy/failed": pipes.Int(r.Failed)}}
+	if len(r.Failures) > 0 {
+		c.Metadata["metaxy/failures"] = pipes.JSON(tellFailures(r.Failures))
+	}
+	return j.session.Check(ctx, c)
+}
+
+// A toldFailure is a failed sample in a message.
+type toldFailure struct {
+	ID    map[string]any `json:"id"`
+	Error string         `json:"error"`
+}
+
+func tellFailures(failures []Failure) []toldFailure {
+	told := []toldFailure{}
+	for _, f := range failures[:min(len(failures), toldErrors)] {
+		t := toldFailure{ID: map[string]any{}, Error: shorten(f.Err.Error(), 500)}
+		for _, v := range f.ID {
+			if s, ok := v.Value.(string); ok {
+				v.Value = shorten(s, 200)
+			}
+			t.ID[v.Column] = v.Value
+		}
+		told = append(told, t)
+	}
+	return told
+}
+
+// tell sends the outcome as a custom message, which reaches the Dagster definitions also if the step fails.
+func (j *job) tell(ctx context.Context, r Result, outcome error) error {
+	var errText any
+	if outcome != nil {
+		errText = shorten(outcome.Error(), 2000)
+	}
+	var asset any
+	if j.asset != "" {
+		asset = j.asset
+	}
+	err := j.session.Send(ctx, map[string]any{"metaxy_pipes": map[string]any{
+		"feature": j.f.Key(), "asset_key": asset, "feature_version": j.f.Version(), "code_version": j.f.CodeVersion(),
+		"new": r.New, "stale": r.Stale, "orphaned": r.Orphaned, "processed": r.Processed, "failed": r.Failed,
+		"deleted": r.Deleted, "elsewhere": r.Elsewhere, "rows": r.Rows, "data_version": r.DataVersion,
+		"duration_seconds": r.Duration.Seconds(), "dry_run": j.o.DryRun, "materialization_id": j.materialization,
+		"failures": tellFailures(r.Failures), "error": errText,
+	}})
+	if err != nil {
+		return fmt.Errorf("report %s: %w", j.f.Key(), err)
+	}
+	return nil
+}

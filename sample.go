@@ -1,0 +1,185 @@
+package metaxy
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/zeebo/xxh3"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+)
+
+// A sample is one unit of work: what is computed, committed or failed as a whole.
+type sample struct {
+	key    string // the values of the key columns, as keyOf writes them
+	status engine.Status
+	rows   arrow.RecordBatch // of the increment
+	row    int               // the sample's first row in rows
+}
+
+// id returns the values of the key columns for people and machines to read.
+func (s sample) id(keyColumns []string) []IDValue {
+	id := make([]IDValue, len(keyColumns))
+	for i, name := range keyColumns {
+		id[i] = IDValue{Column: name, Value: jsonValue(column(s.rows, name), s.row)}
+	}
+	return id
+}
+
+// provenance is what the sample's row will be compared by.
+func (s sample) provenance() string {
+	col, ok := column(s.rows, feature.ColProvenance).(array.StringLike)
+	if !ok || col.IsNull(s.row) {
+		return ""
+	}
+	return col.Value(s.row)
+}
+
+// A relation says how the samples of a feature relate to rows.
+type relation struct {
+	keys       []string // the columns that tell samples apart
+	aggregates bool     // a sample has one row of the increment for each input
+	expands    bool     // a sample is computed to any number of rows
+}
+
+// relationOf finds the columns by which a feature's samples are told apart. These are its id columns, but the ids of a
+// feature that expands its parent are only known after the work, so that its samples are the parent's.
+func relationOf(f *feature.Feature) relation {
+	ids := f.Spec().IDColumns
+	r := relation{keys: ids}
+	var shared []string
+	for i, p := range f.Parents() {
+		var out []string
+		switch l := p.Dep.Lineage; l.Kind {
+		case feature.ManyToOne:
+			r.aggregates = true
+			if out = l.On; out == nil {
+				out = ids
+			}
+		case feature.OneToMany:
+			r.expands = true
+			out = l.On
+		default:
+			for _, id := range p.Feature.Spec().IDColumns {
+				if to, ok := p.Dep.Rename[id]; ok {
+					id = to
+				}
+				out = append(out, id)
+			}
+		}
+		if i == 0 {
+			shared = out
+		} else {
+			shared = intersect(shared, out)
+		}
+	}
+	if r.expands && len(shared) > 0 {
+		r.keys = shared
+	}
+	return r
+}
+
+func intersect(a, b []string) []string {
+	var out []string
+	for _, s := range a {
+		if slices.Contains(b, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// A keyer writes the keys of the rows of one batch. Equal values have equal keys whatever the width of their columns,
+// today and in later versions: shards depend on it.
+type keyer struct {
+	cols []arrow.Array
+	buf  []byte
+}
+
+// newKeyer returns an error if a key column is missing.
+func newKeyer(rec arrow.RecordBatch, keys []string) (*keyer, error) {
+	k := &keyer{cols: make([]arrow.Array, len(keys))}
+	for i, name := range keys {
+		if k.cols[i] = column(rec, name); k.cols[i] == nil {
+			return nil, fmt.Errorf("there is no id column %q among %q", name, columnNames(rec.Schema()))
+		}
+	}
+	return k, nil
+}
+
+// at returns the key of a row, and false if one of its values is null.
+func (k *keyer) at(row int) (string, bool) {
+	k.buf = k.buf[:0]
+	for i, col := range k.cols {
+		if col.IsNull(row) {
+			return "", false
+		}
+		if i > 0 {
+			k.buf = append(k.buf, ',')
+		}
+		k.buf = rowjson.AppendValue(k.buf, col, row)
+	}
+	return string(k.buf), true
+}
+
+// of reports whether the sample with the key belongs to the shard.
+func (s Shard) of(key string) bool {
+	return s.Count <= 1 || xxh3.HashString(key)%uint64(s.Count) == uint64(s.Index)
+}
+
+// column returns nil if there is no such column.
+func column(rec arrow.RecordBatch, name string) arrow.Array {
+	for i, f := range rec.Schema().Fields() {
+		if f.Name == name {
+			return rec.Column(i)
+		}
+	}
+	return nil
+}
+
+func columnNames(s *arrow.Schema) []string {
+	names := make([]string, s.NumFields())
+	for i, f := range s.Fields() {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// jsonValue returns strings and integers as themselves, and other values as their JSON text.
+func jsonValue(arr arrow.Array, i int) any {
+	text := rowjson.AppendValue(nil, arr, i)
+	var s string
+	if text[0] == '"' && json.Unmarshal(text, &s) == nil {
+		return s
+	}
+	return json.RawMessage(text)
+}
+
+// concat joins batches of one schema.
+func concat(recs []arrow.RecordBatch) (arrow.RecordBatch, error) {
+	if len(recs) == 1 {
+		return recs[0], nil
+	}
+	schema, rows := recs[0].Schema(), int64(0)
+	for _, r := range recs {
+		rows += r.NumRows()
+	}
+	cols := make([]arrow.Array, schema.NumFields())
+	for c := range cols {
+		parts := make([]arrow.Array, len(recs))
+		for i, r := range recs {
+			parts[i] = r.Column(c)
+		}
+		var err error
+		if cols[c], err = array.Concatenate(parts, memory.DefaultAllocator); err != nil {
+			return nil, fmt.Errorf("join column %q: %w", schema.Field(c).Name, err)
+		}
+	}
+	return array.NewRecordBatch(schema, cols, rows), nil
+}
