@@ -113,7 +113,7 @@ func (a *assembly) add(d Definition) {
 	for _, field := range f.spec.Fields {
 		member := field.Key.StructKey()
 		if other, taken := members[member]; taken && other != field.Key {
-			a.fail(f.Key(), field.Key, ErrSpec,
+			a.fail(f.Key(), field.Key, errCollision,
 				"shares the member name %q of by-field columns with field %q; rename one of them", member, other)
 		}
 		members[member] = field.Key
@@ -131,7 +131,7 @@ func (a *assembly) checkTables() {
 	for _, d := range a.graph.defs {
 		table := d.Spec.Key.Table()
 		if other, taken := tables[table]; taken {
-			a.fail(d.Spec.Key, "", ErrSpec, "shares the table name %q with feature %q; rename one of them", table, other)
+			a.fail(d.Spec.Key, "", errCollision, "shares the table name %q with feature %q; rename one of them", table, other)
 		}
 		tables[table] = d.Spec.Key
 	}

@@ -42,8 +42,7 @@ type checker struct {
 }
 
 func (c *checker) fail(field Key, path, format string, args ...any) {
-	err := fmt.Errorf("%w: %w", ErrSpec, fmt.Errorf(format, args...))
-	c.found = append(c.found, &FeatureError{Field: field, Path: path, Err: err})
+	c.found = append(c.found, specProblem(field, path, format, args...))
 }
 
 // key checks a key that may come from Go code, where nothing was parsed. No parts at all are let through, as in

@@ -14,8 +14,7 @@ type decoder struct {
 }
 
 func (d *decoder) fail(path, format string, args ...any) {
-	err := fmt.Errorf("%w: %w", ErrSpec, fmt.Errorf(format, args...))
-	d.problems = append(d.problems, &FeatureError{Path: strings.TrimPrefix(path, "."), Err: err})
+	d.problems = append(d.problems, specProblem("", strings.TrimPrefix(path, "."), format, args...))
 }
 
 // object takes an object. If any members are given, others are problems.

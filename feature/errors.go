@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 var (
@@ -24,6 +23,9 @@ var (
 	ErrOptions = errors.New("invalid graph options")
 )
 
+// errCollision reports names that are one name in a table. Metaxy mixes such tables and fields up.
+var errCollision = fmt.Errorf("%w: name collision", ErrSpec)
+
 // A FeatureError is one problem of one feature. The functions of this package that check more than one thing join
 // the problems with [errors.Join].
 type FeatureError struct {
@@ -38,23 +40,28 @@ type FeatureError struct {
 	Err error
 }
 
-// Error names the feature, the field and the member before the problem.
+// Error names the feature and the field before the problem.
 func (e *FeatureError) Error() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "feature %q", e.Feature)
-	if e.Field != "" {
-		fmt.Fprintf(&b, ", field %q", e.Field)
+	switch {
+	case e.Feature == "":
+		return fmt.Sprintf("a feature without a valid key: %v", e.Err)
+	case e.Field == "":
+		return fmt.Sprintf("feature %q: %v", e.Feature, e.Err)
 	}
-	b.WriteString(": ")
-	if e.Path != "" {
-		b.WriteString(e.Path + ": ")
-	}
-	b.WriteString(e.Err.Error())
-	return b.String()
+	return fmt.Sprintf("feature %q, field %q: %v", e.Feature, e.Field, e.Err)
 }
 
 // Unwrap returns the problem.
 func (e *FeatureError) Unwrap() error { return e.Err }
+
+// specProblem is a problem of one member of a spec; the feature is filled in by whoever knows it.
+func specProblem(field Key, path, format string, args ...any) *FeatureError {
+	err := fmt.Errorf(format, args...)
+	if path != "" {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return &FeatureError{Field: field, Path: path, Err: fmt.Errorf("%w: %w", ErrSpec, err)}
+}
 
 // joinProblems joins the problems by feature; those of one feature stay in the order in which they were found.
 func joinProblems(problems []*FeatureError) error {
