@@ -157,9 +157,4 @@ func distinct(names []string) []string {
 }
 
 // specFields are the feature's fields.
-func specFields(f *feature.Feature) []feature.Field {
-	if fields := f.Spec().Fields; fields != nil {
-		return fields
-	}
-	return []feature.Field{{Key: feature.DefaultField}}
-}
+func specFields(f *feature.Feature) []feature.Field { return f.Spec().Fields }

@@ -40,12 +40,7 @@ func (p *plan) planVersions() error {
 		if err != nil {
 			return err
 		}
-		// Of two fields with one struct key only the last has a member, as in Metaxy.
-		if i := slices.IndexFunc(fields, func(o fieldPlan) bool { return o.member == plan.member }); i >= 0 {
-			fields[i] = plan
-		} else {
-			fields = append(fields, plan)
-		}
+		fields = append(fields, plan)
 	}
 	p.versions = orderFields(fields)
 	return nil
@@ -68,11 +63,9 @@ func orderFields(fields []fieldPlan) versionPlan {
 func (p *plan) planField(f feature.Field) (fieldPlan, error) {
 	plan := fieldPlan{member: f.Key.StructKey(), key: f.Key}
 	if p.given() {
-		plan.given = true
-		plan.inputs = []inputPlan{{text: p.sources[0].addMember(plan.member)}}
-		return plan, nil
+		return givenField(f, p.sources[0].addMember(plan.member)), nil
 	}
-	plan.prefix = []byte(string(f.Key) + "|" + codeVersion(f))
+	plan.prefix = []byte(string(f.Key) + "|" + f.CodeVersion)
 	for _, ref := range p.feature.Inputs(f.Key) {
 		i := slices.IndexFunc(p.sources, func(s source) bool { return s.scan.key == ref.Feature })
 		if i < 0 {
@@ -86,7 +79,10 @@ func (p *plan) planField(f feature.Field) (fieldPlan, error) {
 	return plan, nil
 }
 
-func codeVersion(f feature.Field) string { return cmp.Or(f.CodeVersion, feature.InitialCodeVersion) }
+// givenField is a field whose version is the text itself.
+func givenField(f feature.Field, text int) fieldPlan {
+	return fieldPlan{member: f.Key.StructKey(), key: f.Key, given: true, inputs: []inputPlan{{text: text}}}
+}
 
 // addMember has a member of the by-field column read and returns its number.
 func (s *source) addMember(member string) int {

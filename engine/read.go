@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -18,19 +21,149 @@ type ReadOptions struct {
 	AllSamples bool
 	// AllFeatureVersions yields rows of every feature version; false only those of the feature's own.
 	AllFeatureVersions bool
-	// FeatureVersion yields the rows of that feature version only; "" means the feature's own.
+	// FeatureVersion narrows AllFeatureVersions, without which it is an error, to one version; "" does not.
 	FeatureVersion string
 	// IncludeDeleted yields soft-deleted samples too; false leaves them out.
 	IncludeDeleted bool
 }
 
-// Read yields the rows of a feature's table.
+// readBatch is how many rows Read fetches at a time.
+const readBatch = 8192
+
+// Read yields the rows of a feature's table. The newest row of a sample decides whether it is deleted; of its other rows
+// AllSamples leaves out only those that are deletions themselves.
 func Read(ctx context.Context, snap store.Snapshot, f *feature.Feature, o ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
-	return nil
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		r, err := newReading(snap, f, o)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		rows := r.newest(ctx)
+		if o.AllSamples {
+			rows = r.history(ctx)
+		}
+		for rec, err := range rows {
+			if err != nil {
+				yield(nil, fmt.Errorf("read %q: %w", f.Key(), err))
+				return
+			}
+			if !yield(rec, nil) {
+				return
+			}
+		}
+	}
 }
 
 // ReadSchema is the schema of the batches that Read yields: the id columns, then the others in table order, unless
 // o.Columns says otherwise.
 func ReadSchema(snap store.Snapshot, f *feature.Feature, o ReadOptions) (*arrow.Schema, error) {
-	return nil, nil
+	r, err := newReading(snap, f, o)
+	if err != nil {
+		return nil, err
+	}
+	return r.frame.schema, nil
+}
+
+// A reading is a Read under way.
+type reading struct {
+	options ReadOptions
+	frame   frame
+	scan    tableScan
+}
+
+func newReading(snap store.Snapshot, f *feature.Feature, o ReadOptions) (*reading, error) {
+	r := &reading{options: o, scan: tableScan{key: f.Key(), snap: snap, version: f.Version()}}
+	switch {
+	case o.AllFeatureVersions:
+		r.scan.version = o.FeatureVersion
+	case o.FeatureVersion != "":
+		return nil, fmt.Errorf("read %q: %w: a feature version can be chosen only when all feature versions are read", f.Key(), ErrPlan)
+	}
+	for i, id := range idColumns(f) {
+		if _, ok := store.Column(snap.Schema(), id); !ok && !o.AllSamples {
+			return nil, fmt.Errorf("read %q: %w: the table has no column %q, which the feature declares as an id", f.Key(), ErrPlan, id)
+		}
+		r.scan.keys, r.scan.ids = append(r.scan.keys, id), append(r.scan.ids, i)
+	}
+	all := storedFrame(snap, idColumns(f))
+	var err error
+	if r.frame, err = all.pick(o.Columns); err != nil {
+		return nil, fmt.Errorf("read %q: %w", f.Key(), err)
+	}
+	return r, nil
+}
+
+// newest yields the newest row of each sample, in the order in which the rows were written.
+func (r *reading) newest(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		t, err := r.scan.load(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		var refs []store.RowRef
+		for e, p := range t.rows {
+			if r.options.IncludeDeleted || !p.deleted() {
+				refs = append(refs, t.ref(uint32(e)))
+			}
+		}
+		slices.Sort(refs)
+		reader := frameReader{frame: r.frame, sources: []fetcher{r.scan.snap}}
+		for chunk := range slices.Chunk(refs, readBatch) {
+			rec, err := reader.read(ctx, [][]store.RowRef{chunk})
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// history yields every row.
+func (r *reading) history(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		q := store.Query{Columns: fieldNames(r.frame.schema)}
+		if _, ok := store.Column(r.scan.snap.Schema(), feature.ColDeletedAt); ok {
+			q.Columns = append(q.Columns, feature.ColDeletedAt)
+		}
+		q.Columns = distinct(q.Columns)
+		if r.scan.version != "" {
+			q.Where = []store.Equal{{Column: feature.ColFeatureVersion, Value: r.scan.version}}
+		}
+		for b, err := range r.scan.snap.Scan(ctx, q) {
+			var rec arrow.RecordBatch
+			if err == nil {
+				rec, err = r.live(b.RecordBatch)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if rec.NumRows() > 0 && !yield(rec, nil) {
+				return
+			}
+		}
+	}
+}
+
+// live leaves out deletions, unless they are wanted, and columns that are not.
+func (r *reading) live(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
+	var rows []int
+	deleted := columnOf(rec, feature.ColDeletedAt)
+	for i := range int(rec.NumRows()) {
+		if r.options.IncludeDeleted || deleted == nil || deleted.IsNull(i) {
+			rows = append(rows, i)
+		}
+	}
+	cols := make([]arrow.Array, r.frame.schema.NumFields())
+	for i, f := range r.frame.schema.Fields() {
+		cols[i] = columnOf(rec, f.Name)
+		if len(rows) < int(rec.NumRows()) {
+			var err error
+			if cols[i], err = store.TakeArray(cols[i], rows); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return array.NewRecordBatch(r.frame.schema, cols, int64(len(rows))), nil
 }

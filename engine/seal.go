@@ -1,12 +1,15 @@
 package engine
 
 import (
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A Stamp is what all rows of one write have in common.
@@ -23,13 +26,246 @@ type Stamp struct {
 	PreserveVersions bool
 }
 
-// Seal completes computed rows for storing: it adds the system columns that are missing and replaces those that belong to
-// the write. Rows without metaxy_provenance_by_field, or with one that is not a struct, give an error wrapping ErrRows.
+// Seal completes computed rows for storing. Versions of data that are given are kept, and so are metaxy_provenance,
+// metaxy_created_at and metaxy_deleted_at; what is missing is computed. What belongs to the write is replaced: the feature
+// and project versions, metaxy_updated_at and metaxy_materialization_id. A column of an untyped null counts as missing. Rows
+// without metaxy_provenance_by_field, or with one that is not a struct, give an error wrapping ErrRows.
 func Seal(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBatch, error) {
-	return nil, errors.ErrUnsupported
+	s, err := newSealer(f, rows, by)
+	if err == nil {
+		err = s.seal()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("seal rows of %q: %w", f.Key(), err)
+	}
+	return s.record(), nil
 }
 
-// Tombstones turns stored rows into their soft deletion at by.Now.
+// Tombstones turns stored rows into their soft deletion at by.Now. They keep everything else but what belongs to the write:
+// the feature and project versions and metaxy_materialization_id.
 func Tombstones(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBatch, error) {
-	return nil, errors.ErrUnsupported
+	s, err := newSealer(f, rows, by)
+	if err != nil {
+		return nil, fmt.Errorf("delete rows of %q: %w", f.Key(), err)
+	}
+	updated := s.column(feature.ColUpdatedAt)
+	s.set(feature.ColDeletedAt, s.times())
+	if err := s.seal(); err != nil {
+		return nil, fmt.Errorf("delete rows of %q: %w", f.Key(), err)
+	}
+	if updated != nil {
+		s.set(feature.ColUpdatedAt, updated)
+	}
+	return s.record(), nil
+}
+
+// A sealer holds rows while system columns are added.
+type sealer struct {
+	feature *feature.Feature
+	by      Stamp
+	rows    int
+	fields  []arrow.Field
+	cols    []arrow.Array
+}
+
+func newSealer(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (*sealer, error) {
+	schema, err := store.StoredSchema(rows.Schema())
+	if err != nil {
+		return nil, err
+	}
+	rec, err := store.Conform(rows, schema)
+	if err != nil {
+		return nil, err
+	}
+	s := &sealer{feature: f, by: by, rows: int(rec.NumRows())}
+	for i, field := range rec.Schema().Fields() {
+		s.fields, s.cols = append(s.fields, field), append(s.cols, rec.Column(i))
+	}
+	return s, nil
+}
+
+// seal fills in the system columns, each at its place if it is there and at the end else.
+func (s *sealer) seal() error {
+	byField := s.column(feature.ColProvenanceByField)
+	if byField == nil {
+		return fmt.Errorf("%w: there is no column %s; pass on the one that resolve gave", ErrRows, feature.ColProvenanceByField)
+	}
+	if err := checkByField(feature.ColProvenanceByField, byField.DataType()); err != nil {
+		return err
+	}
+	if !s.by.PreserveVersions || s.column(feature.ColFeatureVersion) == nil || s.column(feature.ColProjectVersion) == nil {
+		s.set(feature.ColFeatureVersion, s.texts(s.feature.Version()))
+		s.set(feature.ColProjectVersion, s.texts(s.by.ProjectVersion))
+	}
+	if s.column(feature.ColProvenance) == nil {
+		provenance, err := s.hash(feature.ColProvenanceByField, byField)
+		if err != nil {
+			return err
+		}
+		s.set(feature.ColProvenance, provenance)
+	}
+	if s.column(feature.ColCreatedAt) == nil {
+		s.set(feature.ColCreatedAt, s.times())
+	}
+	s.set(feature.ColUpdatedAt, s.times())
+	if s.column(feature.ColDeletedAt) == nil {
+		s.set(feature.ColDeletedAt, array.MakeArrayOfNull(memory.DefaultAllocator, timeType, s.rows))
+	}
+	s.set(feature.ColMaterializationID, s.texts(s.by.MaterializationID))
+	return s.sealDataVersions(byField, s.column(feature.ColProvenance))
+}
+
+// sealDataVersions makes the data versions those that are given, and the provenance where none is.
+func (s *sealer) sealDataVersions(byField, provenance arrow.Array) error {
+	given := s.column(feature.ColDataVersionByField)
+	if given == nil {
+		s.set(feature.ColDataVersionByField, byField)
+		s.set(feature.ColDataVersion, provenance)
+		return nil
+	}
+	if err := checkByField(feature.ColDataVersionByField, given.DataType()); err != nil {
+		return err
+	}
+	filled, err := fillNulls(feature.ColDataVersionByField, given, byField)
+	if err != nil {
+		return err
+	}
+	s.set(feature.ColDataVersionByField, filled)
+	version := s.column(feature.ColDataVersion)
+	if version == nil {
+		version, err = s.hash(feature.ColDataVersionByField, filled)
+	} else {
+		version, err = fillNulls(feature.ColDataVersion, version, provenance)
+	}
+	if err != nil {
+		return err
+	}
+	s.set(feature.ColDataVersion, version)
+	return nil
+}
+
+func checkByField(name string, t arrow.DataType) error {
+	switch t.(type) {
+	case *arrow.StructType, *arrow.MapType:
+		return nil
+	}
+	return fmt.Errorf("%w: %s is of type %s; expected a struct with a member for each field", ErrRows, name, t)
+}
+
+// fillNulls takes from other what is null in a. Structs get the members of both.
+func fillNulls(name string, a, other arrow.Array) (arrow.Array, error) {
+	if a.NullN() == 0 {
+		return a, nil
+	}
+	one := func(a arrow.Array) *arrow.Schema {
+		return arrow.NewSchema([]arrow.Field{{Name: name, Type: a.DataType(), Nullable: true}}, nil)
+	}
+	schema, err := store.MergeSchema(one(a), one(other))
+	if err != nil {
+		return nil, err
+	}
+	if a, err = conformArray(a, schema.Field(0)); err != nil {
+		return nil, err
+	}
+	if other, err = conformArray(other, schema.Field(0)); err != nil {
+		return nil, err
+	}
+	rows := make([]int, a.Len())
+	for i := range rows {
+		rows[i] = i
+		if a.IsNull(i) {
+			rows[i] += a.Len()
+		}
+	}
+	both, err := array.Concatenate([]arrow.Array{a, other}, memory.DefaultAllocator)
+	if err != nil {
+		return nil, err
+	}
+	return store.TakeArray(both, rows)
+}
+
+// hash returns the version of each row by the versions of its fields.
+func (s *sealer) hash(name string, byField arrow.Array) (arrow.Array, error) {
+	if err := checkMembers(s.feature, arrow.Field{Name: name, Type: byField.DataType()}); err != nil {
+		return nil, err
+	}
+	return sampleVersions(s.feature, s.by.Hashing, byField)
+}
+
+// sampleVersions returns the version of each row by the versions of its fields.
+func sampleVersions(f *feature.Feature, h Hashing, byField arrow.Array) (arrow.Array, error) {
+	var fields []fieldPlan
+	c := chunk{deleted: nullCells(byField.Len())}
+	for i, field := range specFields(f) {
+		text, err := memberCells(byField, field.Key.StructKey())
+		if err != nil {
+			return nil, err
+		}
+		c.texts = append(c.texts, text)
+		fields = append(fields, givenField(field, i))
+	}
+	plan := orderFields(fields)
+	t := newTable(nil)
+	t.addAll(c, byField.Len())
+	b := newVersionBuilder(newVersioner(&plan, h, []*table{t}))
+	for i := range byField.Len() {
+		b.append([]uint32{uint32(i)})
+	}
+	out, err := b.arrays()
+	return out.sample, err
+}
+
+func (s *sealer) index(name string) int {
+	for i, f := range s.fields {
+		if f.Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// column returns the named column, or nil.
+func (s *sealer) column(name string) arrow.Array {
+	if i := s.index(name); i >= 0 {
+		return s.cols[i]
+	}
+	return nil
+}
+
+func (s *sealer) set(name string, col arrow.Array) {
+	field := arrow.Field{Name: name, Type: col.DataType(), Nullable: true}
+	if i := s.index(name); i >= 0 {
+		s.fields[i], s.cols[i] = field, col
+		return
+	}
+	s.fields, s.cols = append(s.fields, field), append(s.cols, col)
+}
+
+// texts is a column of one text, or of nulls for "".
+func (s *sealer) texts(text string) arrow.Array {
+	b := array.NewStringBuilder(memory.DefaultAllocator)
+	for range s.rows {
+		if text == "" {
+			b.AppendNull()
+		} else {
+			b.Append(text)
+		}
+	}
+	return b.NewArray()
+}
+
+// timeType is how moments are stored.
+var timeType = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
+
+// times is a column of the time of the write.
+func (s *sealer) times() arrow.Array {
+	b := array.NewTimestampBuilder(memory.DefaultAllocator, timeType)
+	for range s.rows {
+		b.Append(arrow.Timestamp(s.by.Now.UnixMicro()))
+	}
+	return b.NewArray()
+}
+
+func (s *sealer) record() arrow.RecordBatch {
+	return array.NewRecordBatch(arrow.NewSchema(s.fields, nil), s.cols, int64(s.rows))
 }
