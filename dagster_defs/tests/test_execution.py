@@ -69,7 +69,7 @@ def test_tolerated_failures_fail_the_check_only(actor, materialize):
 
 
 def test_too_many_failures(actor, materialize):
-    script = {"video/crop": {"counts": BAD, "failures": FAILURES, "check": False, "materialize": False}}
+    script = {"video/crop": {"counts": BAD, "failures": FAILURES, "materialize": False}}
     result = materialize(computed(actor(features=script, exit=3), select=["video/crop"]))
     assert not result.success
     failure = step_failure(result)

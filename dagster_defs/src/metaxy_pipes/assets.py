@@ -188,6 +188,7 @@ class _Builder:
                 command=self._argv(list(wanted)),
                 extras=self._extras(context, wanted),
                 env=self.command.env,
+                check_name=self.run.check_name,
                 **self._client_args(),
             )
 

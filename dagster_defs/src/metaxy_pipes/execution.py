@@ -11,6 +11,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from metaxy_pipes.capture import Capture, capturing
 from metaxy_pipes.reports import Report
+from metaxy_pipes.specs import DEFAULT_CHECK
 
 Result = dg.MaterializeResult | dg.AssetCheckResult | dg.AssetObservation
 
@@ -26,6 +27,7 @@ def run_pipes(
     command: Sequence[str],
     extras: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
+    check_name: str = DEFAULT_CHECK,
     **client_args: Any,
 ) -> Iterator[Result]:
     """Runs the command through a Pipes client and yields what it reports.
@@ -40,6 +42,7 @@ def run_pipes(
         command: the whole command line.
         extras: passed to the process.
         env: added to the process's environment.
+        check_name: the check that fails when a sample could not be computed, if the asset declares it.
         client_args: what else the client's `run` takes, such as `image` on Kubernetes.
     """
     twin, capture = capturing(client)
@@ -56,6 +59,7 @@ def run_pipes(
             raise
         yield from observations(context, capture)
         yield from capture.results
+        yield from failed_checks(context, capture, check_name)
         raise failure(capture, err) from err
     results = invocation.get_results(implicit_materializations=False)
     yield from results
@@ -80,6 +84,22 @@ def observations(context: dg.AssetExecutionContext, capture: Capture) -> Iterato
         yield dg.AssetObservation(
             key, description=f"Run failed. {report}", metadata=report.metadata(), partition=partition
         )
+
+
+def failed_checks(
+    context: dg.AssetExecutionContext, capture: Capture, check_name: str
+) -> Iterator[dg.AssetCheckResult]:
+    """A failed check for every feature with failed samples, because a runner that fails reports none itself."""
+    reported = {(r.asset_key, r.check_name) for r in capture.results if isinstance(r, dg.AssetCheckResult)}
+    for report in capture.reports:
+        key = report.asset_key or _only(_selected(context))
+        if key is None or not report.counts.get("failed"):
+            continue
+        check = dg.AssetCheckKey(key, check_name)
+        if check in context.selected_asset_check_keys and (key, check_name) not in reported:
+            yield dg.AssetCheckResult(
+                passed=False, asset_key=key, check_name=check_name, metadata=report.metadata()
+            )
 
 
 def failure(capture: Capture, err: BaseException) -> dg.Failure:

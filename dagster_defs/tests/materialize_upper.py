@@ -1,0 +1,29 @@
+"""Materializes clips/upper in a process of its own, which a test can interrupt.
+
+`materialize_upper.py HOME DAGSTER RUN_ID_FILE`
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import dagster as dg  # noqa: E402
+from clips import UPPER, Clips  # noqa: E402
+
+
+def main():
+    home, dagster_home = sys.argv[1:3]
+    with dg.DagsterInstance.local_temp(dagster_home, overrides={"telemetry": {"enabled": False}}) as instance:
+        result = dg.materialize(
+            Clips(Path(home)).assets(),
+            selection=[UPPER],
+            instance=instance,
+            resources={"pipes_client": dg.PipesSubprocessClient()},
+            raise_on_error=False,
+        )
+        return 0 if result.success else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
