@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"context"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/internal/vectors"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+func TestStoreOpsVectors(t *testing.T) {
+	t.Parallel()
+	for _, file := range vectors.Files(t, "store_ops") {
+		c := loadVector(t, file)
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			op := &c.Operation
+			switch {
+			case len(op.Filters) > 0 && string(op.Filters) != "null":
+				t.Skip("filters are applied by the caller of this package")
+			case len(c.FallbackTables) > 0:
+				t.Skip("fallback stores are not part of this package")
+			case op.Op == "read":
+				c.read(t)
+			case op.Op == "write":
+				c.write(t)
+			case op.Op == "delete" && (op.Soft == nil || *op.Soft):
+				c.delete(t)
+			default:
+				t.Skipf("operation %q is not part of this package", op.Op)
+			}
+		})
+	}
+}
+
+func (c *vectorCase) stamp() Stamp {
+	return Stamp{
+		MaterializationID: c.Operation.MaterializationID, Now: c.Now, Hashing: c.hashing(), ProjectVersion: c.ProjectVersion,
+		PreserveVersions: c.Operation.PreserveFeatureVersion,
+	}
+}
+
+func (c *vectorCase) readOptions() ReadOptions {
+	return ReadOptions{
+		Columns: c.Operation.Columns, AllSamples: c.Operation.WithSampleHistory,
+		AllFeatureVersions: c.Operation.WithFeatureHistory, FeatureVersion: c.Operation.FeatureVersion,
+		IncludeDeleted: c.Operation.IncludeSoftDeleted,
+	}
+}
+
+func (c *vectorCase) read(t *testing.T) {
+	ctx := context.Background()
+	f := c.feature(t)
+	var schema *arrow.Schema
+	var got []arrow.RecordBatch
+	snap, err := c.store(t).Snapshot(ctx, f.Key())
+	if err == nil {
+		schema, err = ReadSchema(snap, f, c.readOptions())
+	}
+	if c.Expected.Error != nil {
+		if err == nil {
+			t.Fatalf("no error, want one like %q", c.Expected.Error.Type)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = collect(t, Read(ctx, snap, f, c.readOptions()))
+	checkFrame(t, "the table read", schema, got, c.Expected.Frame.record(t))
+	for i, column := range c.Expected.Frame.Columns {
+		if schema.Field(i).Name != column[0] {
+			t.Errorf("column %d is %q, want %q", i, schema.Field(i).Name, column[0])
+		}
+	}
+}
+
+func (c *vectorCase) write(t *testing.T) {
+	f := c.feature(t)
+	df := c.Operation.Df.record(t)
+	sealed, err := Seal(f, df, c.stamp())
+	if c.Expected.Error != nil {
+		if err == nil {
+			t.Fatalf("no error, want one like %q", c.Expected.Error.Type)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkTable(t, sealed)
+}
+
+// delete does what soft deletion does with what it reads.
+func (c *vectorCase) delete(t *testing.T) {
+	f := c.feature(t)
+	ctx := context.Background()
+	snap, err := c.store(t).Snapshot(ctx, f.Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dead []arrow.RecordBatch
+	for _, rec := range collect(t, Read(ctx, snap, f, c.readOptions())) {
+		rec, err := Tombstones(f, rec, c.stamp())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dead = append(dead, rec)
+	}
+	c.checkTable(t, dead...)
+}
+
+// checkTable appends to the feature's table and compares all of it.
+func (c *vectorCase) checkTable(t *testing.T, rows ...arrow.RecordBatch) {
+	t.Helper()
+	ctx := context.Background()
+	s, key := c.store(t), c.Operation.Feature
+	for _, rec := range rows {
+		if rec.NumRows() > 0 {
+			appendRows(t, s, key, rec)
+		}
+	}
+	want := c.Expected.Table.record(t)
+	snap, err := s.Snapshot(ctx, key)
+	if err != nil && want.NumRows() == 0 {
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []arrow.RecordBatch
+	for b, err := range snap.Scan(ctx, store.Query{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, b.RecordBatch)
+	}
+	checkFrame(t, "the table", snap.Schema(), got, want)
+}
