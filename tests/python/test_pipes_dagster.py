@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from pathlib import Path
 
@@ -302,7 +301,8 @@ def test_signal_closes_with_exception(probe, tmp_path, scenario, number, name):
 
 def test_second_signal_exits_at_once(probe, tmp_path):
     ready = tmp_path / "ready"
-    process, messages = open_by_hand(probe, "stubborn", tmp_path, {"PROBE_READY": str(ready)})
+    env = {"PROBE_READY": str(ready), "PROBE_GRACE": "1h"}
+    process, messages = open_by_hand(probe, "stubborn", tmp_path, env)
     wait_for(ready.exists)
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGTERM)
@@ -310,44 +310,67 @@ def test_second_signal_exits_at_once(probe, tmp_path):
     assert messages()[-1]["params"]["exception"]["name"] == "SignalError"
 
 
+CANCELLED = """
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import dagster._core.pipes.subprocess as pipes_subprocess
+
+program, ready, waiting = sys.argv[1:]
+
+
+class Popen(subprocess.Popen):
+    def wait(self, timeout=None):
+        # An interruption before this point would leave the child without a signal: Dagster catches it from here on.
+        Path(waiting).touch()
+        return super().wait(timeout)
+
+
+pipes_subprocess.Popen = Popen
+
+
+@dg.asset
+def out(context: dg.AssetExecutionContext):
+    client = dg.PipesSubprocessClient()
+    return client.run(context=context, command=[program, "wait"], env={"PROBE_READY": ready}).get_materialize_result()
+
+
+instance = dg.DagsterInstance.ephemeral()
+try:
+    dg.materialize([out], instance=instance)
+finally:
+    for run in instance.get_runs():
+        for entry in instance.all_logs(run.run_id):
+            event = entry.dagster_event
+            error = event.event_specific_data.error if event and event.is_engine_event else None
+            print("LOG", entry.user_message, error.message if error else "")
+"""
+
+
 def test_cancelled_run_is_told_why(probe, tmp_path):
     """Dagster's own cancellation: it sends SIGINT to the child and still reads what the child says."""
-    ready = tmp_path / "ready"
-    script = textwrap.dedent(
-        """
-        import sys
-        import dagster as dg
-
-        @dg.asset
-        def out(context: dg.AssetExecutionContext):
-            return dg.PipesSubprocessClient().run(
-                context=context, command=[sys.argv[1], "wait"], env={"PROBE_READY": sys.argv[2]}
-            ).get_materialize_result()
-
-        instance = dg.DagsterInstance.ephemeral()
-        try:
-            dg.materialize([out], instance=instance)
-        finally:
-            for run in instance.get_runs():
-                for entry in instance.all_logs(run.run_id):
-                    event = entry.dagster_event
-                    error = event.event_specific_data.error if event and event.is_engine_event else None
-                    print("LOG", entry.user_message, error.message if error else "")
-        """
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, probe, ready],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    wait_for(ready.exists, seconds=60)
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-    assert "LOG stopping: interrupted by SIGINT" in output
-    assert "SignalError: interrupted by SIGINT: context canceled" in output
-    assert "framework exception" not in output
+    ready, waiting = tmp_path / "ready", tmp_path / "waiting"
+    output = tmp_path / "output"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-c", CANCELLED, probe, ready, waiting],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_for(lambda: ready.exists() and waiting.exists(), seconds=60)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    text = output.read_text()
+    assert "LOG stopping: interrupted by SIGINT" in text
+    assert "SignalError: interrupted by SIGINT: context canceled" in text
+    assert "framework exception" not in text
 
 
 def wait_for(condition, seconds=20):

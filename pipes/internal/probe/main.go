@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -30,12 +31,17 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: probe SCENARIO")
 		os.Exit(4)
 	}
+	grace, err := time.ParseDuration(cmp.Or(os.Getenv("PROBE_GRACE"), "300ms"))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(4)
+	}
 	opts := &pipes.Options{
 		Params:  pipes.AnyParams{pipes.EnvParams{}, pipes.ArgParams{}},
 		Signals: []os.Signal{syscall.SIGINT, syscall.SIGTERM},
-		Grace:   300 * time.Millisecond,
+		Grace:   grace,
 	}
-	err := pipes.Run(context.Background(), opts, scenarios[os.Args[1]])
+	err = pipes.Run(context.Background(), opts, scenarios[os.Args[1]])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
