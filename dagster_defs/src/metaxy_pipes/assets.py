@@ -79,7 +79,8 @@ def metaxy_pipes_assets(
             in one process, in topological order; any subset can be materialized.
         group_name: the group of the assets; None means Dagster's default.
         key_prefix: put before the asset key of every feature.
-        kinds: kinds beside `metaxy` and, with a compiled-in processor, `go`; Dagster allows three in all.
+        kinds: kinds beside those of the description (`metaxy`, and `go` for a compiled-in processor); Dagster
+            allows three in all.
         tags: tags beside `metaxy/project` and `metaxy/feature`.
         metadata: metadata beside what the description gives.
         partitions_def: partitions of the computed features; None means unpartitioned.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,8 @@ class Feature:
     root: bool = False
     external: bool = False
     processor: str | None = None
+    kinds: tuple[str, ...] = ("metaxy",)
+    table_uri: str | None = None
     deps: tuple[str, ...] = ()
     id_columns: tuple[str, ...] = ()
     columns: tuple[Column, ...] = ()
@@ -64,7 +66,7 @@ class Feature:
         try:
             return Feature(
                 key=key,
-                table=raw["table"],
+                table=raw["table_name"],
                 feature_version=raw["feature_version"],
                 code_version=raw["code_version"],
                 project=raw.get("project") or None,
@@ -72,10 +74,12 @@ class Feature:
                 root=bool(raw.get("root", not raw.get("deps"))),
                 external=bool(raw.get("external", False)),
                 processor=raw.get("processor") or None,
+                kinds=tuple(raw.get("kinds") or ("metaxy",)),
+                table_uri=raw.get("table_uri") or None,
                 deps=tuple(dep["feature"] for dep in raw.get("deps") or ()),
                 id_columns=tuple(raw.get("id_columns") or ()),
                 columns=tuple(_column(c) for c in raw.get("columns") or ()),
-                column_lineage=_lineage(raw.get("column_lineage") or {}),
+                column_lineage=_lineage(raw.get("column_lineage") or ()),
                 metadata=raw.get("metadata") or {},
             )
         except (KeyError, TypeError, AttributeError) as err:
@@ -86,10 +90,10 @@ def _column(raw: Mapping[str, Any]) -> Column:
     return Column(raw["name"], raw.get("type") or "", raw.get("description") or None)
 
 
-def _lineage(raw: Mapping[str, Any]) -> dict[str, tuple[ColumnSource, ...]]:
+def _lineage(raw: Sequence[Mapping[str, Any]]) -> dict[str, tuple[ColumnSource, ...]]:
     return {
-        column: tuple(ColumnSource(source["feature"], source["column"]) for source in sources)
-        for column, sources in raw.items()
+        entry["column"]: tuple(ColumnSource(source["feature"], source["column"]) for source in entry["from"])
+        for entry in raw
     }
 
 

@@ -56,7 +56,7 @@ def asset_spec(
         "deps": [*deps, *extra_deps],
         "description": feature.description,
         "group_name": options.group_name,
-        "kinds": _kinds(feature, options.kinds, computed),
+        "kinds": {*feature.kinds, *options.kinds},
         "tags": {**_tags(feature), **options.tags},
         "metadata": {**_metadata(feature, keys, options, computed), **options.metadata},
     }
@@ -69,7 +69,7 @@ def asset_spec(
         if member in attributes:
             attributes[member] = {**arguments[member], **attributes[member]}
     if "kinds" in attributes:
-        attributes["kinds"] = {"metaxy", *attributes["kinds"]}
+        attributes["kinds"] = {*feature.kinds, *attributes["kinds"]}
     return dg.AssetSpec(keys[feature.key], **{**arguments, **attributes})
 
 
@@ -78,11 +78,6 @@ def check_spec(feature: Feature, key: dg.AssetKey, name: str = DEFAULT_CHECK) ->
     return dg.AssetCheckSpec(
         name, asset=key, description=f"Every new and stale sample of {feature.key} was computed and committed."
     )
-
-
-def _kinds(feature: Feature, kinds: Collection[str], computed: bool) -> set[str]:
-    language = {"go"} if computed and feature.processor else set()
-    return {"metaxy", *language, *kinds}
 
 
 def _tags(feature: Feature) -> dict[str, str]:
@@ -104,6 +99,8 @@ def _metadata(
         "metaxy/code_version": feature.code_version,
     }
     schema, lineage = column_schema(feature), column_lineage(feature, key_of)
+    if feature.table_uri is not None:
+        metadata["dagster/uri"] = dg.MetadataValue.path(feature.table_uri)
     if schema is not None:
         metadata["dagster/column_schema"] = schema
     if lineage is not None:
