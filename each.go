@@ -50,6 +50,8 @@ type typed[In, Out any] struct {
 	call func(context.Context, []In) ([]Out, error)
 }
 
+func (t *typed[In, Out]) kind() string { return "go" }
+
 // Process is for callers other than [Run]; it leaves out the samples that fail, which the batch knows.
 func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBatch, error) {
 	a, err := t.answer(ctx, b)

@@ -100,6 +100,11 @@ func (s Step) key(session *pipes.Session, x extras) (feature.Key, error) {
 	if assets := session.Data().AssetKeys; len(assets) == 1 {
 		return featureOf(x, assets[0]), nil
 	}
+	return s.onlyChild()
+}
+
+// onlyChild is the feature of the step's graph that is computed from others.
+func (s Step) onlyChild() (feature.Key, error) {
 	var children []feature.Key
 	for f := range s.Graph.All() {
 		if !f.Root() {

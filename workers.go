@@ -76,29 +76,34 @@ type trial struct {
 func (j *job) attempt(ctx context.Context, b *Batch) trial {
 	done, err := j.process(ctx, b)
 	failed := b.failures()
-	var t trial
-	t.done = done
-	var retry []int
+	t := trial{outcome: outcome{done: done}}
+	var groups [][]int
+	var together []int
 	for s, smp := range b.samples {
 		cause := failed[s]
 		if cause == nil {
 			cause = err
 		}
 		var permanent *backoff.PermanentError
+		var held *heldError
 		switch {
 		case cause == nil:
+			continue
 		case ctx.Err() != nil:
 			j.count.interrupted.Add(1) // cut off by the end of the run, which is not the sample's fault
+			continue
 		case errors.As(cause, &permanent):
 			t.failed = append(t.failed, failedSample{smp, cause})
+			continue
+		case failed[s] == nil || errors.As(cause, &held):
+			groups = append(groups, []int{s})
 		default:
-			retry = append(retry, s)
-			t.unsettled = append(t.unsettled, failedSample{smp, cause})
+			together = append(together, s)
 		}
+		t.unsettled = append(t.unsettled, failedSample{smp, cause})
 	}
-	groups := [][]int{retry}
-	if err != nil || len(retry) == 0 {
-		groups = slices.Collect(slices.Chunk(retry, 1))
+	if together != nil {
+		groups = append(groups, together)
 	}
 	for _, g := range groups {
 		sub, err := b.subset(g)

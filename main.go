@@ -1,0 +1,235 @@
+package metaxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/cli"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// Main is the main function of a program with compiled-in steps: the command line of metaxy-pipes, whose run command
+// processes the steps' features. It exits with 0 when all is done, 1 when it failed, 3 when some samples failed, 4 when
+// it was set up wrongly, 130 when it was interrupted. At the first SIGINT or SIGTERM a run commits what is done and
+// stops; the second ends it at once.
+func Main(steps ...Step) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	var p program
+	signals := make(chan os.Signal, 2)
+	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		if !signal.Ignored(sig) { // as SIGINT is in the background of a shell
+			signal.Notify(signals, sig)
+		}
+	}
+	go func() {
+		cancel(&pipes.SignalError{Signal: <-signals})
+		<-signals
+		if !p.running.Load() { // a run closes its session first, and exits then
+			os.Exit(cli.ExitInterrupted)
+		}
+	}()
+	os.Exit(p.main(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr, steps))
+}
+
+// Command is [Main] for programs that exit by themselves: args begin with the program's name, cancelling ctx interrupts,
+// and the exit status is returned.
+func Command(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, steps ...Step) int {
+	return new(program).main(ctx, args, stdin, stdout, stderr, steps)
+}
+
+// A program is a command line with steps.
+type program struct {
+	steps   map[feature.Key]Step
+	running atomic.Bool // the run command has a session, which answers signals
+}
+
+func (p *program) main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, steps []Step) int {
+	c, err := p.describe(args[0], steps)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return cli.ExitSetup
+	}
+	return cli.Main(ctx, args[1:], c, stdin, stdout, stderr)
+}
+
+// describe is what the common commands need to know of the steps.
+func (p *program) describe(name string, steps []Step) (cli.Program, error) {
+	p.steps = map[feature.Key]Step{}
+	c := cli.Program{Name: name[strings.LastIndexByte(name, '/')+1:], Run: p.run, Processors: map[feature.Key]string{}}
+	var graphs []*feature.Graph
+	for _, s := range steps {
+		if s.Graph != nil {
+			graphs = append(graphs, s.Graph)
+		}
+		if s.Feature == "" && s.Graph != nil {
+			key, err := s.onlyChild()
+			if err != nil {
+				return c, err
+			}
+			s.Feature = key
+		}
+		if _, twice := p.steps[s.Feature]; twice || s.Feature == "" {
+			return c, setupf("the program has two steps for the feature %q, or one without", s.Feature)
+		}
+		p.steps[s.Feature] = s
+		if s.Process != nil {
+			c.Processors[s.Feature] = kindOf(s.Process)
+		}
+		if s.Store != nil && c.Store == nil {
+			c.Store = func(ctx context.Context) (store.Store, engine.Hashing, error) {
+				st, err := s.Store(ctx)
+				return st, s.Hashing, err
+			}
+		}
+	}
+	var err error
+	c.Definitions, err = definitions(graphs)
+	return c, err
+}
+
+// kindOf names a processor for people and for the Dagster definitions.
+func kindOf(p Processor) string {
+	if e, ok := p.(*external); ok {
+		return e.args[0]
+	}
+	if n, ok := p.(interface{ kind() string }); ok {
+		return n.kind()
+	}
+	return strings.TrimPrefix(reflect.TypeOf(p).String(), "*")
+}
+
+// definitions unites the features of the steps' graphs.
+func definitions(graphs []*feature.Graph) ([]feature.Definition, error) {
+	var out []feature.Definition
+	versions := map[feature.Key]string{}
+	for _, g := range graphs {
+		for f := range g.All() {
+			version, seen := versions[f.Key()]
+			if seen && version != f.DefinitionVersion() {
+				return nil, setupf("two steps define the feature %s differently", f.Key())
+			}
+			if seen {
+				continue
+			}
+			versions[f.Key()] = f.DefinitionVersion()
+			d := feature.Definition{Spec: *f.Spec(), Schema: f.Schema(), Project: f.Project(), External: f.External()}
+			if f.External() {
+				d.FieldVersions = map[feature.Key]string{}
+				for _, field := range f.Spec().Fields {
+					d.FieldVersions[field.Key] = f.FieldVersion(field.Key)
+				}
+			}
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// run is the run command.
+func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
+	p.running.Store(true)
+	defer p.running.Store(false)
+	o := options(e, f)
+	var results Results
+	err := pipes.Run(ctx, &pipes.Options{
+		Log: e.Log.Handler(), Signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, Grace: o.withDefaults().Grace + time.Minute,
+	}, func(ctx context.Context, s *pipes.Session) error {
+		steps, err := p.choose(s, e, f)
+		if err != nil {
+			return err
+		}
+		results, err = Run(ctx, s, o, steps...)
+		return err
+	})
+	if err != nil { // before the summary, which is the last line
+		fmt.Fprintln(e.Stderr, "error:", err)
+	}
+	fmt.Fprintln(e.Stderr, results.Summary())
+	if err != nil {
+		return &cli.ExitError{Code: exitCode(ctx, err)}
+	}
+	return nil
+}
+
+// exitCode is the documented status of an error of Run.
+func exitCode(ctx context.Context, err error) int {
+	var setup *SetupError
+	var samples *SamplesError
+	var interrupted *pipes.SignalError
+	switch {
+	case errors.As(err, &interrupted), ctx.Err() != nil:
+		return cli.ExitInterrupted
+	case errors.As(err, &samples):
+		return cli.ExitSomeFailed
+	case errors.As(err, &setup):
+		return cli.ExitSetup
+	}
+	return cli.ExitFailed
+}
+
+// choose makes the steps of a run: the named features, else those of Dagster's assets, else all that are compiled in.
+func (p *program) choose(s *pipes.Session, e *cli.Env, f cli.RunFlags) ([]Step, error) {
+	keys := f.Features
+	if len(keys) == 0 {
+		var x extras
+		if _, err := s.Extra("metaxy_pipes", &x); err != nil {
+			return nil, setupf("read the extra %q: %w", "metaxy_pipes", err)
+		}
+		for _, asset := range s.Data().AssetKeys {
+			keys = append(keys, featureOf(x, asset))
+		}
+	}
+	if len(keys) == 0 {
+		for f := range e.Graph.All() {
+			if _, ok := p.steps[f.Key()]; ok {
+				keys = append(keys, f.Key())
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil, setupf("no feature to run: name one, as in: run video/crop -- ./crop.py")
+	}
+	var steps []Step
+	for _, key := range keys {
+		step := p.steps[key]
+		step.Graph, step.Feature, step.Hashing = e.Graph, key, e.Hashing
+		step.Store = func(context.Context) (store.Store, error) { return borrowed{e.Store}, nil }
+		if len(f.Command) > 0 {
+			step.Process = &external{args: f.Command, arrow: f.BatchArrow}
+		}
+		steps = append(steps, step)
+	}
+	return steps, nil
+}
+
+// A borrowed store is closed by its owner.
+type borrowed struct{ store.Store }
+
+func (borrowed) Close() error { return nil }
+
+// options translates the flags.
+func options(e *cli.Env, f cli.RunFlags) Options {
+	o := Options{
+		Concurrency: f.Concurrency, BatchSize: f.BatchSize, FlushRows: f.FlushRows, FlushInterval: f.FlushInterval,
+		Retries: f.Retries, SampleTimeout: f.SampleTimeout, Grace: f.Grace, MaxFailed: Tolerance(f.MaxFailed),
+		DeleteOrphaned: f.DeleteOrphaned, Limit: f.Limit, Partition: f.Partition, Shard: Shard(f.Shard), DryRun: f.DryRun,
+	}
+	if file, ok := e.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		o.Terminal = file
+	}
+	return o
+}
