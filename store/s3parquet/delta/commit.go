@@ -100,7 +100,7 @@ func (c *Change) actions(base *Snapshot, id string, now time.Time) ([]action, er
 		}
 		actions = append(actions, created...)
 	} else {
-		if err := checkWrite(&base.Protocol, &base.MetaData, base.columns); err != nil {
+		if err := base.Writable(); err != nil {
 			return nil, err
 		}
 		changed, err := c.evolve(base)

@@ -67,7 +67,7 @@ func checkWrite(p *Protocol, m *MetaData, s *structType) error {
 		return err
 	}
 	if name, ok := s.constrained(); ok {
-		return fmt.Errorf("%w: column %q has an invariant, which is not checked here", store.ErrUnsupported, name)
+		return fmt.Errorf("%w: column %q has a condition that is not checked here", store.ErrUnsupported, name)
 	}
 	if len(m.PartitionColumns) > 0 {
 		return fmt.Errorf("%w: it is partitioned by %s; partitioned tables are read only",
@@ -108,13 +108,19 @@ func protocolFor(have *Protocol, s *structType) *Protocol {
 		ReaderFeatures: append(slices.Clone(have.ReaderFeatures), featureNTZ), WriterFeatures: writer}
 }
 
-// constrained returns a column with an invariant.
+// constrained returns a column with an invariant, or a struct column with a member that may not be null. (Columns
+// that may not be null are checked by whoever writes.)
 func (s *structType) constrained() (string, bool) {
 	for _, f := range s.Fields {
 		if raw, ok := f.Metadata["delta.invariants"]; ok && string(raw) != "null" {
 			return f.Name, true
 		}
 		if f.Type.Struct != nil {
+			for _, m := range f.Type.Struct.Fields {
+				if !m.Nullable {
+					return f.Name + "." + m.Name, true
+				}
+			}
 			if name, ok := f.Type.Struct.constrained(); ok {
 				return f.Name + "." + name, true
 			}

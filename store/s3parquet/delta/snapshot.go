@@ -44,6 +44,9 @@ func (s *Snapshot) Required() []string {
 	return names
 }
 
+// Writable refuses a table that an append would damage, with an error wrapping store.ErrUnsupported.
+func (s *Snapshot) Writable() error { return checkWrite(&s.Protocol, &s.MetaData, s.columns) }
+
 // lastModified is the greatest modification time of the table's files.
 func (s *Snapshot) lastModified() int64 {
 	var last int64
@@ -99,10 +102,8 @@ func (r *replay) action(a *action) error {
 	case a.Txn != nil:
 		r.snapshot.Txns[a.Txn.AppID] = *a.Txn
 	case a.CommitInfo != nil:
-		if ms := max(a.CommitInfo.InCommitTimestamp, 0); ms > 0 {
+		if ms := a.CommitInfo.made(); ms > 0 {
 			r.snapshot.Time = time.UnixMilli(ms)
-		} else if a.CommitInfo.Timestamp > 0 {
-			r.snapshot.Time = time.UnixMilli(a.CommitInfo.Timestamp)
 		}
 	case a.Add != nil:
 		return r.add(a.Add)

@@ -1,0 +1,82 @@
+package s3parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
+)
+
+// Append implements store.Appender: it writes the rows as data files, then commits them.
+func (s *Store) Append(ctx context.Context, key feature.Key, w store.Write) (store.Commit, error) {
+	c, err := s.append(ctx, s.table(key), w)
+	if err != nil {
+		return store.Commit{}, fmt.Errorf("feature %s: %w", key, err)
+	}
+	return c, nil
+}
+
+func (s *Store) append(ctx context.Context, t *delta.Table, w store.Write) (store.Commit, error) {
+	base, err := t.Snapshot(ctx)
+	if err != nil && !errors.Is(err, store.ErrNoTable) {
+		return store.Commit{}, err
+	}
+	current := int64(-1)
+	if base != nil {
+		current = base.Version
+		if err := base.Writable(); err != nil {
+			return store.Commit{}, fmt.Errorf("append to %s: %w", t.URI(), err)
+		}
+	}
+	if w.Expect != nil && *w.Expect != current {
+		return store.Commit{}, fmt.Errorf("append to %s: %w: it is at version %d, and the rows were made for version %d",
+			t.URI(), store.ErrConflict, current, *w.Expect)
+	}
+	files := &fileWriter{store: s, table: t, base: base, sortedBy: w.SortedBy}
+	err = files.writeAll(ctx, w.Rows)
+	if err != nil {
+		err = fmt.Errorf("append to %s: %w", t.URI(), err)
+	}
+	if err == nil && files.rows == 0 {
+		return store.Commit{Version: current}, nil
+	}
+	var version int64
+	if err == nil {
+		version, err = t.Append(ctx, base, delta.Change{Schema: files.schema, Files: files.done, Rows: files.rows,
+			Expect: w.Expect, Properties: w.Properties, Info: w.Info})
+	}
+	if err != nil {
+		if !errors.Is(err, delta.ErrUnknown) {
+			files.discard(ctx)
+		}
+		return store.Commit{}, err
+	}
+	return store.Commit{Version: version, Rows: files.rows, Files: len(files.done), Bytes: files.bytes}, nil
+}
+
+// discard removes data files that no commit names. What stays because that fails too is never read.
+func (w *fileWriter) discard(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	for _, name := range w.names {
+		_ = w.store.bucket.Delete(ctx, path.Join(w.table.Path, name))
+	}
+}
+
+// checkNulls refuses nulls in columns that the table does not allow to be null.
+func checkNulls(rec arrow.RecordBatch, required []string) error {
+	for _, name := range required {
+		i := rec.Schema().FieldIndices(name)[0]
+		if n := rec.Column(i).NullN(); n > 0 {
+			return fmt.Errorf("%w: column %q may not be null, and %d rows have no value", store.ErrSchema, name, n)
+		}
+	}
+	return nil
+}

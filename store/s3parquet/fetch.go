@@ -1,0 +1,127 @@
+package s3parquet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// Fetch implements store.Snapshot. Each file is read once, several at the same time.
+func (s *snapshot) Fetch(ctx context.Context, rows []store.RowRef, columns []string) (arrow.RecordBatch, error) {
+	p, err := s.plan(store.Query{Columns: columns})
+	if err != nil {
+		return nil, fmt.Errorf("fetch from %s: %w", s.URI(), err)
+	}
+	sorted := slices.Clone(rows)
+	slices.Sort(sorted)
+	sorted = slices.Compact(sorted)
+	if len(sorted) > 0 && int(sorted[len(sorted)-1].File()) >= len(s.Files) {
+		return nil, fmt.Errorf("fetch from %s at version %d: there is no file %d; the row belongs to another snapshot",
+			s.URI(), s.Version(), sorted[len(sorted)-1].File())
+	}
+	parts, err := s.fetchFiles(ctx, sorted, p)
+	if err != nil {
+		return nil, err
+	}
+	all, err := concatenate(parts, s.resultSchema(p))
+	if err != nil {
+		return nil, err
+	}
+	if slices.Equal(rows, sorted) {
+		return all, nil
+	}
+	order := make([]int, len(rows))
+	for i, ref := range rows {
+		order[i], _ = slices.BinarySearch(sorted, ref)
+	}
+	return store.Take(all, order)
+}
+
+// fetchFiles returns ascending rows, one batch per file.
+func (s *snapshot) fetchFiles(ctx context.Context, rows []store.RowRef, p *plan) ([]arrow.RecordBatch, error) {
+	var groups [][]store.RowRef
+	for i, ref := range rows {
+		if i == 0 || ref.File() != rows[i-1].File() {
+			groups = append(groups, nil)
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], ref)
+	}
+	parts := make([]arrow.RecordBatch, len(groups))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(filesAhead)
+	for i, group := range groups {
+		g.Go(func() (err error) {
+			parts[i], err = s.fetchFile(ctx, group, p)
+			return err
+		})
+	}
+	return parts, g.Wait()
+}
+
+func (s *snapshot) fetchFile(ctx context.Context, refs []store.RowRef, p *plan) (arrow.RecordBatch, error) {
+	f := s.Files[refs[0].File()]
+	d, err := s.open(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	defer d.source.Close()
+	rows := make([]uint32, len(refs))
+	for i, ref := range refs {
+		rows[i] = ref.Row()
+	}
+	if last := rows[len(rows)-1]; int64(last) >= d.NumRows() {
+		return nil, fmt.Errorf("fetch from %s: there is no row %d among %d; it belongs to another snapshot",
+			d.uri, last, d.NumRows())
+	}
+	rec, err := d.Fetch(ctx, rows, p.query.Columns, p.table)
+	if err == nil {
+		rec, err = s.complete(rec, f, p)
+	}
+	return rec, d.explain(s, err)
+}
+
+// resultSchema is the schema of a plan's rows.
+func (s *snapshot) resultSchema(p *plan) *arrow.Schema {
+	fields := make([]arrow.Field, len(p.columns))
+	for i, name := range p.columns {
+		fields[i] = s.Schema().Field(s.Schema().FieldIndices(name)[0])
+	}
+	return arrow.NewSchema(fields, nil)
+}
+
+// concatenate puts batches of one schema after each other.
+func concatenate(parts []arrow.RecordBatch, schema *arrow.Schema) (arrow.RecordBatch, error) {
+	switch len(parts) {
+	case 0:
+		columns := make([]arrow.Array, schema.NumFields())
+		for i, f := range schema.Fields() {
+			columns[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, 0)
+		}
+		return array.NewRecordBatch(schema, columns, 0), nil
+	case 1:
+		return parts[0], nil
+	}
+	var n int64
+	columns := make([]arrow.Array, schema.NumFields())
+	for _, part := range parts {
+		n += part.NumRows()
+	}
+	for i := range columns {
+		chunks := make([]arrow.Array, len(parts))
+		for j, part := range parts {
+			chunks[j] = part.Column(i)
+		}
+		var err error
+		if columns[i], err = array.Concatenate(chunks, memory.DefaultAllocator); err != nil {
+			return nil, fmt.Errorf("column %q: %w", schema.Field(i).Name, err)
+		}
+	}
+	return array.NewRecordBatch(schema, columns, n), nil
+}

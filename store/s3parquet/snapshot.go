@@ -1,0 +1,100 @@
+package s3parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
+)
+
+// Snapshot implements store.Reader. When the table has not changed since the last call, it costs one listing of the
+// log's end.
+func (s *Store) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, error) {
+	t := s.table(key)
+	v, err := t.Snapshot(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("feature %s: %w", key, err)
+	}
+	return &snapshot{bucket: s.bucket, table: t, Snapshot: v}, nil
+}
+
+// SnapshotAt returns an older version of the feature's table, or an error wrapping fs.ErrNotExist when the log does
+// not hold it.
+func (s *Store) SnapshotAt(ctx context.Context, key feature.Key, version int64) (store.Snapshot, error) {
+	t := s.table(key)
+	v, err := t.SnapshotAt(ctx, version)
+	if err != nil {
+		return nil, fmt.Errorf("feature %s: %w", key, err)
+	}
+	return &snapshot{bucket: s.bucket, table: t, Snapshot: v}, nil
+}
+
+// A snapshot is a version of a table together with the place where its files are.
+type snapshot struct {
+	*delta.Snapshot
+
+	bucket bucket.Bucket
+	table  *delta.Table
+}
+
+var _ store.Snapshot = (*snapshot)(nil)
+
+// Version implements store.Snapshot.
+func (s *snapshot) Version() int64 { return s.Snapshot.Version }
+
+// Timestamp implements store.Snapshot.
+func (s *snapshot) Timestamp() time.Time { return s.Time }
+
+// URI implements store.Snapshot.
+func (s *snapshot) URI() string { return s.table.URI() }
+
+// Schema implements store.Snapshot.
+func (s *snapshot) Schema() *arrow.Schema { return s.Snapshot.Schema }
+
+// Properties implements store.Snapshot.
+func (s *snapshot) Properties() map[string]string { return maps.Clone(s.MetaData.Configuration) }
+
+// A dataFile is an open data file.
+type dataFile struct {
+	*columnar.File
+
+	uri    string
+	source source
+}
+
+// open opens a data file of the table. The caller closes its source.
+func (s *snapshot) open(ctx context.Context, f *delta.File) (*dataFile, error) {
+	name := path.Join(s.table.Path, f.Name)
+	d := &dataFile{uri: s.bucket.URI(name)}
+	var err error
+	if d.source, err = openSource(ctx, s.bucket, name, f.Size); err != nil {
+		return nil, d.explain(s, err)
+	}
+	if d.File, err = columnar.OpenFile(d.source, f.Size); err != nil {
+		return nil, errors.Join(d.explain(s, err), d.source.Close())
+	}
+	return d, nil
+}
+
+// explain says which file and table an error is about. The log names each file, so that one that is not there is damage.
+func (d *dataFile) explain(s *snapshot, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w: data file %s of table %s at version %d is missing: bring it back, or read a newer version",
+			store.ErrCorrupt, d.uri, s.URI(), s.Version())
+	}
+	return fmt.Errorf("read %s: %w", d.uri, err)
+}
