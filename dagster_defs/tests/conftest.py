@@ -43,7 +43,7 @@ def actor(description_file, tmp_path):
     def make(**script):
         path = tmp_path / f"script-{len(list(tmp_path.glob('script-*')))}.json"
         path.write_text(json.dumps({"describe": str(description_file), **script}))
-        return (sys.executable, str(TESTS / "actor.py"), str(path))
+        return (sys.executable, str(TESTS / "programs" / "actor.py"), str(path))
 
     return make
 

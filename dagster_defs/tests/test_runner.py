@@ -10,8 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS))
+PROGRAMS = Path(__file__).resolve().parent / "programs"
+sys.path.insert(0, str(PROGRAMS))
 
 from clips import RAW, UPPER, Clips  # noqa: E402
 
@@ -149,7 +149,7 @@ def test_cancellation(ingested, tmp_path):
     ingested.rule(b1={"wait": str(waiting), "committed": ingested.table()})
     dagster_home = tmp_path / "interrupted"
     dagster_home.mkdir()
-    step = [sys.executable, str(TESTS / "materialize_upper.py"), str(ingested.home), str(dagster_home)]
+    step = [sys.executable, str(PROGRAMS / "materialize_upper.py"), str(ingested.home), str(dagster_home)]
     with subprocess.Popen(step, stderr=subprocess.PIPE, text=True) as process:
         wait_for(waiting, process)
         os.kill(process.pid, signal.SIGINT)

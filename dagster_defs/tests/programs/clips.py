@@ -7,14 +7,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent
-sys.path.insert(0, str(TESTS.parent / "src"))
+PROGRAMS = Path(__file__).resolve().parent
+PROJECT = PROGRAMS.parents[2]
+sys.path.insert(0, str(PROJECT / "dagster_defs" / "src"))
 
 import dagster as dg  # noqa: E402
 
 from metaxy_pipes import Command, metaxy_pipes_assets  # noqa: E402
 
-BINARY = TESTS.parents[1] / "bin" / "metaxy-pipes"
+BINARY = PROJECT / "bin" / "metaxy-pipes"
 RAW, UPPER = dg.AssetKey(["clips", "raw"]), dg.AssetKey(["clips", "upper"])
 FEATURES = """
 features:
@@ -51,7 +52,7 @@ class Clips:
 
     @property
     def processor(self):
-        return [sys.executable, str(TESTS / "worker.py"), str(self.calls), str(self.rules)]
+        return [sys.executable, str(PROGRAMS / "worker.py"), str(self.calls), str(self.rules)]
 
     def write(self, ids, code="1"):
         """Writes the features and one clip for each id; ids that begin alike have the same day."""
