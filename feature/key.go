@@ -38,7 +38,7 @@ func (k Key) Parts() []string {
 
 // Table returns the name of the feature's table where slashes are not possible: "a__b_c" for "a/b-c".
 func (k Key) Table() string {
-	return strings.NewReplacer("/", "__", "-", "_").Replace(string(k))
+	return strings.ReplaceAll(strings.ReplaceAll(string(k), "/", "__"), "-", "_")
 }
 
 // StructKey returns the name of the field's member in by-field columns: "a_b-c" for "a/b-c".

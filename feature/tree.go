@@ -10,7 +10,7 @@ import (
 )
 
 // maxDepth bounds how deep lists and objects may nest, in JSON and in metadata.
-const maxDepth = 10_000
+const maxDepth = 1_000
 
 // An object is a JSON object whose members keep their order.
 type object []member
