@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -114,7 +115,7 @@ type customParams struct {
 // delivery failed may be repeated.
 func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	p := materializationParams{AssetKey: m.AssetKey, Metadata: m.Metadata}
-	err := errors.Join(checkText("data version", m.DataVersion), s.checkReport(&p.AssetKey, &p.Metadata))
+	err := errors.Join(checkName("data version", m.DataVersion), s.checkReport(&p.AssetKey, &p.Metadata))
 	if err != nil {
 		return fmt.Errorf("report materialization: %w", err)
 	}
@@ -142,7 +143,7 @@ func (s *Session) Check(ctx context.Context, c CheckResult) error {
 	p := checkParams{
 		AssetKey: c.AssetKey, CheckName: c.Name, Passed: c.Passed, Severity: c.Severity.String(), Metadata: c.Metadata,
 	}
-	err := errors.Join(checkText("check name", c.Name), s.checkReport(&p.AssetKey, &p.Metadata))
+	err := errors.Join(checkName("check name", c.Name), s.checkReport(&p.AssetKey, &p.Metadata))
 	if c.Name == "" {
 		err = errors.Join(err, fmt.Errorf("%w: the check has no name", ErrInvalid))
 	}
@@ -186,7 +187,7 @@ func (s *Session) Forward(ctx context.Context, stream Stream, text string) error
 // checkReport resolves the asset of a report and checks its metadata. Empty metadata becomes nil, as in Python.
 func (s *Session) checkReport(key *string, metadata *Metadata) error {
 	var errs []error
-	if err := checkText("asset key", *key); err != nil {
+	if err := checkName("asset key", *key); err != nil {
 		errs = append(errs, err)
 	} else if s.attached {
 		resolved, err := s.data.resolveAsset(*key)
@@ -204,6 +205,14 @@ func (s *Session) checkReport(key *string, metadata *Metadata) error {
 		*metadata = nil
 	}
 	return errors.Join(errs...)
+}
+
+// checkName refuses text that Dagster's database cannot hold in a column of its own.
+func checkName(what, text string) error {
+	if strings.ContainsRune(text, 0) {
+		return fmt.Errorf("%w: %s %q holds a NUL character", ErrInvalid, what, shorten(text, 100))
+	}
+	return checkText(what, text)
 }
 
 // checkText refuses text that is not valid UTF-8.

@@ -97,10 +97,18 @@ func copyCharacter(out *[]byte, rest []byte) (int, error) {
 	if r == utf8.RuneError && n == 1 {
 		return 0, errors.New("text is not valid UTF-8")
 	}
-	for _, unit := range utf16.AppendRune(nil, r) {
-		*out = fmt.Appendf(*out, `\u%04x`, unit)
+	if high, low := utf16.EncodeRune(r); high != utf8.RuneError {
+		*out = appendEscape(appendEscape(*out, high), low)
+	} else {
+		*out = appendEscape(*out, r)
 	}
 	return n, nil
+}
+
+// appendEscape appends the escape of a code unit.
+func appendEscape(out []byte, unit rune) []byte {
+	const hex = "0123456789abcdef"
+	return append(out, '\\', 'u', hex[unit>>12&15], hex[unit>>8&15], hex[unit>>4&15], hex[unit&15])
 }
 
 // copyEscape copies a \uXXXX escape, or two of them that make a surrogate pair.
