@@ -1,0 +1,297 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/zeebo/xxh3"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// An explainer collects what is known about the samples that were asked for. Its slices have an element for each of them.
+type explainer struct {
+	plan    *plan
+	asked   *table
+	tables  []*table
+	target  *table // nil for none
+	tuples  [][]uint32
+	stored  []*storedSample
+	entries []uint32     // of the target
+	written []string     // the feature version of the newest stored row
+	deleted []bool       // the newest stored row is a deletion
+	past    []*table     // by source: every row of the samples that were asked for
+	pastOf  [][][]uint32 // by source and sample: entries of past, the newest first
+}
+
+// A storedSample is a row of the target.
+type storedSample struct {
+	provenance string
+	known      bool // provenance is not null
+	fields     map[string]string
+	has        map[string]bool
+}
+
+// parseIDs reads ids that are written as text. The result has an entry for each.
+func (p *plan) parseIDs(ids []map[string]string) (*table, error) {
+	fields := make([]arrow.Field, len(p.compare))
+	cols := make([]arrow.Array, len(p.compare))
+	names := make([]string, len(p.compare))
+	for i, k := range p.compare {
+		names[i] = k.name
+		fields[i] = arrow.Field{Name: k.name, Type: p.keyType(i), Nullable: true}
+		b := array.NewBuilder(memory.DefaultAllocator, fields[i].Type)
+		for _, id := range ids {
+			text, ok := id[k.name]
+			if !ok || len(id) != len(p.compare) {
+				return nil, fmt.Errorf("%w: an id has the columns %q; expected %q", ErrPlan, slices.Sorted(maps.Keys(id)), p.compareKeys())
+			}
+			if err := appendText(b, text); err != nil {
+				return nil, fmt.Errorf("%w: %q is no value of the id column %q, which is of type %s", ErrPlan, text, k.name, fields[i].Type)
+			}
+		}
+		cols[i] = b.NewArray()
+	}
+	keys, err := keyColumns(array.NewRecordBatch(arrow.NewSchema(fields, nil), cols, int64(len(ids))), names)
+	if err != nil {
+		return nil, err
+	}
+	t := newTable(nil)
+	t.addAll(chunk{keys: keys, deleted: nullCells(len(ids))}, len(ids))
+	return t, nil
+}
+
+func (p *plan) compareKeys() []string {
+	out := make([]string, len(p.compare))
+	for i, k := range p.compare {
+		out[i] = k.name
+	}
+	return out
+}
+
+// keyType is the type of a column that samples are compared by.
+func (p *plan) keyType(i int) arrow.DataType {
+	if len(p.compare[i].from) > 0 {
+		return p.typeOf(p.compare[i])
+	}
+	if p.target != nil {
+		if f, ok := store.Column(p.target.snap.Schema(), p.compare[i].name); ok {
+			return f.Type
+		}
+	}
+	return arrow.BinaryTypes.String
+}
+
+func appendText(b array.Builder, text string) error {
+	switch b := b.(type) {
+	case *array.StringBuilder:
+		b.Append(text)
+		return nil
+	case *array.BinaryBuilder:
+		b.AppendString(text)
+		return nil
+	}
+	if text == "" || text == array.NullValueStr {
+		return fmt.Errorf("no value")
+	}
+	return b.AppendValueFromString(text)
+}
+
+// askedKey reads the keys of asked samples, as tuples with one entry.
+func (e *explainer) askedKey() tupleKey {
+	columns := make([]frameKey, len(e.plan.compare))
+	for i := range columns {
+		columns[i] = frameKey{from: []sourceKey{{0, i}}}
+	}
+	return tupleKey{tables: []*table{e.asked}, columns: columns}
+}
+
+// find looks the asked samples up among the expected and the stored ones.
+func (e *explainer) find(expected *tuples) {
+	n := len(e.asked.rows)
+	e.tuples, e.entries = make([][]uint32, n), make([]uint32, n)
+	columns := make([]int, len(e.plan.compare))
+	for i := range columns {
+		columns[i] = i
+	}
+	asked := e.asked.lookupBy(columns)
+	key := tupleKey{tables: e.tables, columns: e.plan.compare}
+	for i := range expected.len() {
+		entry, found := key.find(expected.at(i), asked)
+		for found {
+			if e.tuples[entry] == nil {
+				e.tuples[entry] = expected.at(i)
+			}
+			entry, found = asked.following(entry)
+		}
+	}
+	for i := range e.entries {
+		e.entries[i] = none
+	}
+	if e.target == nil {
+		return
+	}
+	own, stored := e.askedKey(), e.target.lookupBy(e.plan.targetCompare)
+	for i := range e.entries {
+		if entry, found := own.find([]uint32{uint32(i)}, stored); found {
+			e.entries[i] = entry
+		}
+	}
+}
+
+// readStored reads what is stored of the asked samples: their versions, and under which feature version they were written.
+func (e *explainer) readStored(ctx context.Context) error {
+	n := len(e.asked.rows)
+	e.stored, e.written, e.deleted = make([]*storedSample, n), make([]string, n), make([]bool, n)
+	if e.target == nil {
+		return nil
+	}
+	for i, entry := range e.entries {
+		if entry == none {
+			continue
+		}
+		var err error
+		if e.stored[i], err = e.readSample(ctx, e.target.ref(entry)); err != nil {
+			return err
+		}
+	}
+	scan := *e.plan.target
+	scan.version, scan.texts = "", []string{feature.ColFeatureVersion}
+	all, err := scan.load(ctx)
+	if err != nil {
+		return err
+	}
+	own := e.askedKey()
+	for i := range n {
+		entry, deleted := own.findRow([]uint32{uint32(i)}, all, e.plan.targetCompare)
+		if entry == none {
+			continue
+		}
+		p := all.rows[entry]
+		e.deleted[i] = deleted
+		if c := &all.chunks[p.chunk()].texts[0]; !c.isNull(p.row()) {
+			e.written[i] = string(c.appendText(nil, p.row()))
+		}
+	}
+	return nil
+}
+
+func (e *explainer) readSample(ctx context.Context, ref store.RowRef) (*storedSample, error) {
+	rec, err := e.plan.target.snap.Fetch(ctx, []store.RowRef{ref}, []string{feature.ColProvenanceByField, feature.ColProvenance})
+	if err != nil {
+		return nil, err
+	}
+	members := make([]string, len(e.plan.versions.fields))
+	for i, f := range e.plan.versions.fields {
+		members[i] = f.member
+	}
+	texts, err := textColumns(rec, feature.ColProvenanceByField, members, []string{feature.ColProvenance})
+	if err != nil {
+		return nil, err
+	}
+	out := &storedSample{fields: make(map[string]string), has: make(map[string]bool)}
+	for i, m := range members {
+		if out.has[m] = !texts[i].isNull(0); out.has[m] {
+			out.fields[m] = string(texts[i].appendText(nil, 0))
+		}
+	}
+	if last := texts[len(members)]; !last.isNull(0) {
+		out.provenance, out.known = string(last.appendText(nil, 0)), true
+	}
+	return out, nil
+}
+
+// findRow looks through a table for an entry with the tuple's key in the given columns, a deleted one too. It returns none
+// without any.
+func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) (entry uint32, deleted bool) {
+	for e, p := range t.rows {
+		keys := t.chunks[p.chunk()].keys
+		same := true
+		for c := range k.columns {
+			column, row := k.cell(c, tuple)
+			same = same && column.sameCell(row, &keys[columns[c]], p.row())
+		}
+		if same {
+			return uint32(e), p.deleted()
+		}
+	}
+	return none, false
+}
+
+// readHistory reads every row that the parents have of the samples that were asked for.
+func (e *explainer) readHistory(ctx context.Context) error {
+	e.past, e.pastOf = make([]*table, len(e.tables)), make([][][]uint32, len(e.tables))
+	for s := range e.plan.sources {
+		e.past[s] = newTable(nil)
+		e.pastOf[s] = make([][]uint32, len(e.tuples))
+		if e.plan.sources[s].scan.snap == nil {
+			continue
+		}
+		if err := e.readPast(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *explainer) readPast(ctx context.Context, source int) error {
+	wanted := make(map[uint32][]uint32) // the source's entries, and the asked samples that have them
+	for i, tuple := range e.tuples {
+		if tuple != nil && tuple[source] != none {
+			wanted[tuple[source]] = append(wanted[tuple[source]], uint32(i))
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	scan, t, past := e.plan.sources[source].scan, e.tables[source], e.past[source]
+	scan.version = ""
+	for b, err := range scan.snap.Scan(ctx, scan.query()) {
+		if err != nil {
+			return fmt.Errorf("read table %q: %w", scan.key, err)
+		}
+		c, err := scan.prepare(b)
+		if err != nil {
+			return fmt.Errorf("read table %q: %w", scan.key, err)
+		}
+		past.chunks = append(past.chunks, c)
+		ids := pickColumns(c.keys, t.ids)
+		for i := range int(b.NumRows()) {
+			for _, sample := range wanted[t.entryOf(ids, i)] {
+				e.pastOf[source][sample] = append(e.pastOf[source][sample], uint32(len(past.rows)))
+				past.rows = append(past.rows, past.lastChunkRow(i))
+			}
+		}
+	}
+	for _, entries := range e.pastOf[source] {
+		slices.Reverse(entries)
+		slices.SortStableFunc(entries, func(a, b uint32) int { return past.compareTimes(b, a) })
+	}
+	return nil
+}
+
+// entryOf is the entry with the ids of row i of the columns, or none.
+func (t *table) entryOf(ids []keyColumn, i int) uint32 {
+	key, _ := appendKey(nil, ids, i)
+	slot, found := t.index.find(xxh3.Hash(key), func(entry uint32) bool {
+		p := t.rows[entry]
+		return sameKey(ids, i, pickColumns(t.chunks[p.chunk()].keys, t.ids), p.row())
+	})
+	if !found {
+		return none
+	}
+	return t.index.entry(slot)
+}
+
+func (t *table) compareTimes(a, b uint32) int {
+	pa, pb := t.rows[a], t.rows[b]
+	ta, tb := t.chunks[pa.chunk()].time(pa.row()), t.chunks[pb.chunk()].time(pb.row())
+	return cmp.Compare(ta, tb)
+}
