@@ -26,7 +26,10 @@ def test_unknown_feature_names_the_known_ones(description):
         ("{}", "expected what"),
         ('{"features": [{}]}', "without a key"),
         ('{"features": [{"key": "a"}]}', "feature a: missing"),
-        ('{"features": [{"key": "a", "table_name": "a", "feature_version": "1", "code_version": "2", "deps": [1]}]}', "a"),
+        (
+            '{"features": [{"key": "a", "table_name": "a", "feature_version": "1", "code_version": "2", "deps": [1]}]}',
+            "feature a",
+        ),
     ],
 )
 def test_says_what_is_wrong(text, says):

@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import dagster as dg  # noqa: E402
-
-from pipeline import PROJECT, Studio, assets  # noqa: E402
+import dagster as dg
+from pipeline import PROJECT, Studio, assets
 
 HOME = Path(os.environ.get("VIDEO_HOME") or PROJECT / "build" / "video-dev")
 

@@ -18,11 +18,10 @@ from typing import Any
 os.environ.setdefault("DAGSTER_DISABLE_TELEMETRY", "yes")
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import dagster as dg  # noqa: E402
-
-import media  # noqa: E402
-from pipeline import PROJECT, Studio, assets, call  # noqa: E402
-from speech import Speaker  # noqa: E402
+import dagster as dg
+import media
+from pipeline import PROJECT, Studio, assets, call
+from speech import Speaker
 
 FEATURES = ("video/crop", "video/face_crop", "audio/loudness", "transcript")
 INGEST_COUNTS = ("new", "stale", "unchanged", "removed")

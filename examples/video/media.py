@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
-
 from speech import Speaker
 
 WIDTH, HEIGHT, FRAMES_PER_SECOND, SECONDS = 320, 240, 10, 3.2

@@ -16,9 +16,9 @@ if str(PROJECT / "dagster_defs" / "src") not in sys.path:
 
 import dagster as dg  # noqa: E402
 import imageio_ffmpeg  # noqa: E402
-from metaxy_pipes import Command, Ingest, metaxy_pipes_assets  # noqa: E402
-
 import scan  # noqa: E402
+
+from metaxy_pipes import Command, Ingest, metaxy_pipes_assets  # noqa: E402
 
 BINARY = PROJECT / "bin" / "video-steps"
 BUILD = "go build -o bin/ ./cmd/... ./examples/video/cmd/..."
@@ -96,9 +96,7 @@ def call(studio: Studio, verb: str, *arguments: str) -> str:
     """What a command of the binary prints."""
     command = studio.command
     environment = {**os.environ, **command.env}
-    done = subprocess.run(
-        command.argv(verb, *arguments), env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command.argv(verb, *arguments), env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"{verb} {' '.join(arguments)}: exit status {done.returncode}: {done.stderr.strip()}")
     return done.stdout

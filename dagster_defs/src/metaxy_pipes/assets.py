@@ -93,6 +93,7 @@ def metaxy_pipes_assets(
         retry_policy: Dagster's; a retry goes on with what is not committed yet.
         op_tags: tags of the ops, for example for the run launcher.
         pool: a concurrency pool of the ops.
+
     """
     specs = SpecOptions(
         group_name=group_name,

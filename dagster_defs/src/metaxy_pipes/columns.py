@@ -17,8 +17,7 @@ def column_schema(feature: Feature) -> dg.TableSchema | None:
         return None
     return dg.TableSchema(
         columns=[
-            dg.TableColumn(name=c.name, type=c.type or "unknown", description=c.description)
-            for c in feature.columns
+            dg.TableColumn(name=c.name, type=c.type or "unknown", description=c.description) for c in feature.columns
         ]
     )
 

@@ -25,6 +25,7 @@ class Command:
         store: name or URI of a store; None means the configuration's.
         env: variables added to the process's environment, for `describe` too.
         cwd: working directory; None means Dagster's.
+
     """
 
     binary: tuple[str, ...]

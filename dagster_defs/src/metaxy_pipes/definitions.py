@@ -27,6 +27,7 @@ def build_definitions(
         resources: further resources.
         client_key: the name under which the client is a resource.
         asset_args: everything else that `metaxy_pipes_assets` takes.
+
     """
     return dg.Definitions(
         assets=metaxy_pipes_assets(binary, client_key=client_key, **asset_args),

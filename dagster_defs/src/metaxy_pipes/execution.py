@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from metaxy_pipes.capture import Capture, capturing
 from metaxy_pipes.reports import Report
@@ -44,13 +43,14 @@ def run_pipes(
         env: added to the process's environment.
         check_name: the check that fails when a sample could not be computed, if the asset declares it.
         client_args: what else the client's `run` takes, such as `image` on Kubernetes.
+
     """
     twin, capture = capturing(client)
     try:
         invocation = twin.run(
             context=context, command=list(command), extras=dict(extras or {}), env=dict(env or {}), **client_args
         )
-    except DagsterExecutionInterruptedError:
+    except dg.DagsterExecutionInterruptedError:
         if capture is not None:
             yield from observations(context, capture)
         raise
@@ -97,9 +97,7 @@ def failed_checks(
             continue
         check = dg.AssetCheckKey(key, check_name)
         if check in context.selected_asset_check_keys and (key, check_name) not in reported:
-            yield dg.AssetCheckResult(
-                passed=False, asset_key=key, check_name=check_name, metadata=report.metadata()
-            )
+            yield dg.AssetCheckResult(passed=False, asset_key=key, check_name=check_name, metadata=report.metadata())
 
 
 def failure(capture: Capture, err: BaseException) -> dg.Failure:
@@ -115,9 +113,7 @@ def failure(capture: Capture, err: BaseException) -> dg.Failure:
         total = sum(r.counts.get("failed", 0) for r in reports)
         lines.append(f"Failed samples ({min(len(failures), SHOWN_FAILURES)} of {max(total, len(failures))}):")
         lines += [f"  {line}" for line in failures[:SHOWN_FAILURES]]
-    return dg.Failure(
-        "\n".join(lines), metadata=_failure_metadata(status, reports), allow_retries=status != EXIT_SETUP
-    )
+    return dg.Failure("\n".join(lines), metadata=_failure_metadata(status, reports), allow_retries=status != EXIT_SETUP)
 
 
 def exit_status(err: BaseException) -> int | None:
@@ -156,4 +152,3 @@ def _selected(context: dg.AssetExecutionContext) -> set[dg.AssetKey]:
 
 def _only(keys: set[dg.AssetKey]) -> dg.AssetKey | None:
     return next(iter(keys)) if len(keys) == 1 else None
-

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
 
 from metaxy_pipes.command import Command
 from metaxy_pipes.description import Description, Feature
@@ -25,6 +24,7 @@ class Ingest:
         source: what `ingest --from` takes: a JSONL, CSV or Parquet file, a folder, or `s3://bucket/prefix/*.mp4`.
         args: further arguments of `ingest`, such as `("--version", "audio=audio_md5", "--prune")`.
         deps: assets that make the source.
+
     """
 
     source: str
@@ -79,7 +79,7 @@ def _run(context: dg.AssetExecutionContext, command: Command, argv: Sequence[str
                 lines.append(line.rstrip("\n"))
                 context.log.info(lines[-1])
         process.wait()
-    except (DagsterExecutionInterruptedError, KeyboardInterrupt):
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
         process.terminate()
         process.wait(timeout=GRACE_SECONDS)
         raise

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from metaxy_pipes.columns import column_lineage, column_schema
+from metaxy_pipes.columns import KeyOf, column_lineage, column_schema
 from metaxy_pipes.description import Description, Feature
 
 ATTRIBUTES = "dagster/attributes"
@@ -50,15 +50,14 @@ def asset_spec(
     extra_deps: Sequence[Any] = (),
 ) -> dg.AssetSpec:
     """The spec of a feature; a feature that is not computed here has no code version and no partitions."""
-    keys = {f.key: asset_key(f, options.key_prefix) for f in description}
-    deps = [dg.AssetDep(keys.get(dep) or dg.AssetKey([*options.key_prefix, *dep.split("/")])) for dep in feature.deps]
+    key_of = _key_of(description, options.key_prefix)
     arguments: dict[str, Any] = {
-        "deps": [*deps, *extra_deps],
+        "deps": [*(dg.AssetDep(key_of(dep)) for dep in feature.deps), *extra_deps],
         "description": feature.description,
         "group_name": options.group_name,
         "kinds": {*feature.kinds, *options.kinds},
         "tags": {**_tags(feature), **options.tags},
-        "metadata": {**_metadata(feature, keys, options, computed), **options.metadata},
+        "metadata": {**_metadata(feature, key_of, options, computed), **options.metadata},
     }
     if computed:
         arguments["code_version"] = code_version(feature)
@@ -70,7 +69,7 @@ def asset_spec(
             attributes[member] = {**arguments[member], **attributes[member]}
     if "kinds" in attributes:
         attributes["kinds"] = {*feature.kinds, *attributes["kinds"]}
-    return dg.AssetSpec(keys[feature.key], **{**arguments, **attributes})
+    return dg.AssetSpec(key_of(feature.key), **{**arguments, **attributes})
 
 
 def check_spec(feature: Feature, key: dg.AssetKey, name: str = DEFAULT_CHECK) -> dg.AssetCheckSpec:
@@ -87,12 +86,13 @@ def _tags(feature: Feature) -> dict[str, str]:
     return tags
 
 
-def _metadata(
-    feature: Feature, keys: Mapping[str, dg.AssetKey], options: SpecOptions, computed: bool
-) -> dict[str, Any]:
-    def key_of(upstream: str) -> dg.AssetKey:
-        return keys.get(upstream) or dg.AssetKey([*options.key_prefix, *upstream.split("/")])
+def _key_of(description: Description, key_prefix: Sequence[str]) -> KeyOf:
+    """Finds asset keys; a parent that is not described, because it is another project's, keeps its own parts."""
+    keys = {f.key: asset_key(f, key_prefix) for f in description}
+    return lambda feature: keys.get(feature) or dg.AssetKey([*key_prefix, *feature.split("/")])
 
+
+def _metadata(feature: Feature, key_of: KeyOf, options: SpecOptions, computed: bool) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "metaxy/feature": feature.key,
         "metaxy/feature_version": feature.feature_version,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import dagster as dg  # noqa: E402
-from clips import UPPER, Clips  # noqa: E402
+import dagster as dg
+from clips import UPPER, Clips
 
 
 def main():
