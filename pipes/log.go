@@ -2,6 +2,7 @@ package pipes
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -104,7 +105,10 @@ func valueText(v slog.Value) string {
 	if v.Kind() == slog.KindTime {
 		return v.Time().Format(time.RFC3339Nano)
 	}
-	if b, ok := v.Any().([]byte); ok {
+	switch b := v.Any().(type) {
+	case []byte:
+		return string(b)
+	case json.RawMessage:
 		return string(b)
 	}
 	return v.String()

@@ -22,7 +22,9 @@ func Run(ctx context.Context, opts *Options, fn func(context.Context, *Session) 
 	if err != nil {
 		return err
 	}
-	ctx, watch := watchSignals(ctx, s, o)
+	ctx, cancel := context.WithCancelCause(ctx)
+	watch := newSignalWatch(s, o, cancel)
+	watch.start(o.Signals)
 	defer watch.stop()
 	return s.run(ctx, watch, fn)
 }

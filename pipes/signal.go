@@ -81,20 +81,22 @@ type signalWatch struct {
 	first os.Signal
 }
 
-// watchSignals starts to watch and returns the context that the first signal cancels.
-func watchSignals(ctx context.Context, s *Session, o Options) (context.Context, *signalWatch) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w := &signalWatch{
+// newSignalWatch returns a watch that calls cancel at the first signal.
+func newSignalWatch(s *Session, o Options, cancel context.CancelCauseFunc) *signalWatch {
+	return &signalWatch{
 		session: s, grace: o.Grace, exit: o.exit, cancel: cancel,
 		notified: make(chan os.Signal, 2), done: make(chan struct{}), ended: make(chan struct{}),
 	}
-	if len(o.Signals) == 0 {
+}
+
+// start begins to watch for signals, if there are any to watch for.
+func (w *signalWatch) start(signals []os.Signal) {
+	if len(signals) == 0 {
 		close(w.ended)
-		return ctx, w
+		return
 	}
-	signal.Notify(w.notified, o.Signals...)
+	signal.Notify(w.notified, signals...)
 	go w.watch()
-	return ctx, w
 }
 
 // watch cancels at the first signal, and exits at the second or when the grace is over.
