@@ -12,6 +12,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
 
 const defaultStore = "dev"
@@ -66,22 +67,40 @@ func isDir(path string) bool {
 
 // Open opens a store. Nothing has to exist at its location.
 func (s StoreConfig) Open(ctx context.Context) (*s3parquet.Store, error) {
-	if s.Unusable != nil {
-		return nil, s.Unusable
+	root, err := s.root()
+	if err != nil {
+		return nil, err
 	}
 	o := s3parquet.Options{S3: s.S3}
 	if s.Flat {
 		o.Layout = s3parquet.Flat
 	}
-	root, err := expandHome(s.Root)
-	if err != nil {
-		return nil, err
-	}
-	st, err := s3parquet.Open(ctx, strings.TrimPrefix(root, "local://"), o)
+	st, err := s3parquet.Open(ctx, root, o)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	return st, nil
+}
+
+// OpenBucket opens what the store's tables lie in.
+func (s StoreConfig) OpenBucket(ctx context.Context) (bucket.Bucket, error) {
+	root, err := s.root()
+	if err != nil {
+		return nil, err
+	}
+	b, err := bucket.Open(ctx, root, s.S3)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	return b, nil
+}
+
+// root is the location with the home folder spelled out.
+func (s StoreConfig) root() (string, error) {
+	if s.Unusable != nil {
+		return "", s.Unusable
+	}
+	return expandHome(s.Root)
 }
 
 func expandHome(path string) (string, error) {

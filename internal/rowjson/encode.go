@@ -42,6 +42,11 @@ func (e *Encoder) AppendMembers(dst []byte, rec arrow.RecordBatch, i int) []byte
 	return dst
 }
 
+// AppendColumn appends the value of one column of row i, as it stands in the row's object.
+func (e *Encoder) AppendColumn(dst []byte, rec arrow.RecordBatch, column, i int) []byte {
+	return e.values[column](dst, rec.Column(column), i)
+}
+
 // AppendRow appends row i of rec as one JSON object. For many rows, an [Encoder] is faster.
 func AppendRow(dst []byte, rec arrow.RecordBatch, i int) []byte {
 	return NewEncoder(rec.Schema()).AppendRow(dst, rec, i)

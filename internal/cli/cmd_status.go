@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// A state is what status says about one feature. What cannot be known is null.
+type state struct {
+	Feature          feature.Key `json:"feature"`
+	Rows             int64       `json:"rows"`
+	New              *int64      `json:"new"`
+	Stale            *int64      `json:"stale"`
+	Orphaned         *int64      `json:"orphaned"`
+	Failed           *int64      `json:"failed"`
+	LastMaterialized *string     `json:"last_materialized"`
+	FeatureVersion   string      `json:"feature_version"`
+	Root             bool        `json:"root"`
+	Table            bool        `json:"table"`
+	Problem          string      `json:"problem,omitempty"`
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	format := ""
+	cmd := &cobra.Command{
+		Use:   "status [FEATURE…]",
+		Short: "Count rows, new, stale and orphaned samples of each feature",
+		Long: "Counts for each feature the current rows and the samples that are new, stale or orphaned, and says when it\n" +
+			"was last written. Root features have rows only. Failed samples are not written, so they count as new or\n" +
+			"stale again; their own number is not recorded and shown as unknown.",
+		Example: a.example("status", "status video/crop --format json"),
+		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
+			return a.status(ctx, log, args, format)
+		}),
+	}
+	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	return cmd
+}
+
+func (a *app) status(ctx context.Context, log *slog.Logger, args []string, format string) (err error) {
+	switch {
+	case format == "" && terminal(a.stdout):
+		format = "table"
+	case format == "":
+		format = "json"
+	case format != "table" && format != "json":
+		return unknownFormat(format, []string{"table", "json"})
+	}
+	e, err := a.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer closing(e.Store, &err)
+	features, err := e.features(args)
+	if err != nil {
+		return err
+	}
+	states := []state{}
+	for _, f := range features {
+		s, err := e.state(ctx, f)
+		if err != nil {
+			return fmt.Errorf("status of %s: %w", f.Key(), err)
+		}
+		states = append(states, s)
+	}
+	if format == "json" {
+		return writeJSON(a.stdout, map[string]any{"features": states})
+	}
+	_, err = fmt.Fprintln(a.stdout, stateTable(states).Render())
+	return err
+}
+
+// state counts one feature. A missing table of it or its parents is a state, not an error.
+func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
+	s := state{Feature: f.Key(), FeatureVersion: f.Version(), Root: f.Root()}
+	snap, err := e.Store.Snapshot(ctx, f.Key())
+	if err != nil && !errors.Is(err, store.ErrNoTable) {
+		return s, err
+	}
+	if s.Table = err == nil; s.Table {
+		if err := e.Hashing.Check(snap, f.Key()); err != nil {
+			return s, err
+		}
+		d, err := engine.DataVersion(ctx, snap, f)
+		if err != nil {
+			return s, err
+		}
+		s.Rows = d.Rows
+		if !d.LastUpdated.IsZero() {
+			text := d.LastUpdated.UTC().Format("2006-01-02T15:04:05.000000Z")
+			s.LastMaterialized = &text
+		}
+	}
+	if f.Root() || f.External() {
+		return s, nil
+	}
+	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing})
+	if errors.Is(err, store.ErrNoTable) || errors.Is(err, engine.ErrPlan) {
+		s.Problem = err.Error()
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	s.New, s.Stale, s.Orphaned = count(inc, engine.New), count(inc, engine.Stale), count(inc, engine.Orphaned)
+	return s, nil
+}
+
+func count(inc *engine.Increment, s engine.Status) *int64 {
+	n := inc.Count(s)
+	return &n
+}
+
+func stateTable(states []state) table.Writer {
+	t := newTable()
+	t.AppendHeader(table.Row{"feature", "rows", "new", "stale", "orphaned", "failed", "last materialized", ""})
+	for _, s := range states {
+		when, note := "never", s.Problem
+		if s.LastMaterialized != nil {
+			when = *s.LastMaterialized
+			if at, err := time.Parse(time.RFC3339Nano, when); err == nil {
+				when = at.Local().Format("2006-01-02 15:04:05")
+			}
+		}
+		if s.Root {
+			note = "root"
+		}
+		t.AppendRow(table.Row{
+			s.Feature, s.Rows, orUnknown(s.New), orUnknown(s.Stale), orUnknown(s.Orphaned), orUnknown(s.Failed), when,
+			shorten(printable(note), widestCell),
+		})
+	}
+	return t
+}
+
+func orUnknown(n *int64) string {
+	if n == nil {
+		return "-"
+	}
+	return fmt.Sprint(*n)
+}

@@ -1,0 +1,224 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/feature/featurefile"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// open makes what most commands work on. The caller closes Env.Store.
+func (a *app) open(ctx context.Context, log *slog.Logger) (*Env, error) {
+	e, err := a.openGraph(log)
+	if err != nil {
+		return nil, err
+	}
+	st, h, err := a.openStore(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	e.Store = st
+	if e.Hashing, err = settle(ctx, st, e.Graph, h, log); err == nil {
+		err = e.retruncate()
+	}
+	if err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return e, nil
+}
+
+// openGraph makes an Env without a store; the graph's versions are those that the configuration alone asks for.
+func (a *app) openGraph(log *slog.Logger) (*Env, error) {
+	c, err := a.loadConfig(log)
+	if err != nil {
+		return nil, err
+	}
+	defs, err := a.definitions(c)
+	if err != nil {
+		return nil, err
+	}
+	g, err := feature.NewGraph(defs, feature.Options{Project: c.Project, TruncationLength: c.HashTruncationLength})
+	if err != nil {
+		return nil, err
+	}
+	return &Env{Config: c, Graph: g, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr}, nil
+}
+
+// definitions are the features: of the flags, else of the configuration, else those compiled in.
+func (a *app) definitions(c *config.Config) ([]feature.Definition, error) {
+	paths := a.global.features
+	if len(paths) == 0 {
+		paths = c.Pipes.Features
+	}
+	if len(paths) > 0 {
+		defs, err := featurefile.Load(paths...)
+		if err != nil {
+			return nil, setup(err)
+		}
+		return defs, nil
+	}
+	if a.program.Definitions != nil {
+		return a.program.Definitions, nil
+	}
+	return nil, setupf("no features: give --features FILE, or name files in metaxy.toml: [ext.metaxy_pipes] " +
+		"features = [\"features.yaml\"]")
+}
+
+// openStore opens the store of the flags or the environment, else the compiled-in one, else the configuration's.
+func (a *app) openStore(ctx context.Context, e *Env) (store.Store, config.Hashing, error) {
+	if a.program.Store != nil && !a.storeNamed() {
+		st, h, err := a.program.Store(ctx)
+		return st, config.Hashing{Hashing: h, AlgorithmSet: h.Algorithm != "", LengthSet: h.TruncationLength != 0}, err
+	}
+	sc, err := e.Config.Locate(a.global.store)
+	if err != nil {
+		return nil, config.Hashing{}, err
+	}
+	h := e.Config.Hashing(sc)
+	if sc.Type == config.MetaxyDelta {
+		warnMetaxyDefaults(e.Log, sc, h)
+	}
+	st, err := sc.Open(ctx)
+	if err != nil {
+		return nil, config.Hashing{}, err
+	}
+	return st, h, nil
+}
+
+// storeNamed reports whether the user names a store that takes the place of a compiled-in one.
+func (a *app) storeNamed() bool {
+	if a.global.store != "" {
+		return true
+	}
+	return lookupEnv(a.environ, "METAXY_STORE") != ""
+}
+
+// warnMetaxyDefaults says what short hashes risk.
+func warnMetaxyDefaults(log *slog.Logger, sc config.StoreConfig, h config.Hashing) {
+	if h.TruncationLength > 0 && h.TruncationLength < 16 {
+		log.Warn("hashes are cut as Metaxy does by default: about one change in 10^8 goes unnoticed; set "+
+			"hash_truncation_length = 64 and hash_algorithm = \"xxh3_64\" for a new store",
+			"store", sc.Name, "hash_algorithm", string(h.Algorithm), "hash_truncation_length", h.TruncationLength)
+	}
+}
+
+// retruncate recomputes the graph's versions if the store's hashes have another length than the configuration's.
+func (e *Env) retruncate() error {
+	o := e.Graph.Options()
+	if o.TruncationLength == e.Hashing.TruncationLength {
+		return nil
+	}
+	o.TruncationLength = e.Hashing.TruncationLength
+	g, err := e.Graph.With(o)
+	if err != nil {
+		return err
+	}
+	e.Graph = g
+	return nil
+}
+
+// The properties under which a table records how its rows are hashed.
+const (
+	propertyAlgorithm = "metaxy.hash_algorithm"
+	propertyLength    = "metaxy.hash_truncation_length"
+)
+
+// settle finds out how the rows of a store are hashed: as configured; else as the first table says that records it or
+// whose rows tell; else by default. What is configured against what a table records is found by Hashing.Check.
+func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Hashing, log *slog.Logger) (engine.Hashing, error) {
+	if h.AlgorithmSet && h.LengthSet {
+		return h.Hashing, nil
+	}
+	for f := range g.All() {
+		snap, err := st.Snapshot(ctx, f.Key())
+		if errors.Is(err, store.ErrNoTable) {
+			continue
+		}
+		if err != nil {
+			return engine.Hashing{}, err
+		}
+		found, ok, err := hashingOf(ctx, snap, f)
+		if err != nil {
+			return engine.Hashing{}, err
+		}
+		if !ok {
+			continue
+		}
+		if !h.AlgorithmSet {
+			h.Algorithm = found.Algorithm
+		}
+		if !h.LengthSet {
+			h.TruncationLength = found.TruncationLength
+		}
+		if _, recorded := snap.Properties()[propertyAlgorithm]; !recorded {
+			log.Info("the tables do not record how they are hashed; found out from their rows", "feature", string(f.Key()),
+				"hash_algorithm", string(h.Algorithm), "hash_truncation_length", h.TruncationLength)
+		}
+		return h.Hashing, nil
+	}
+	return h.Hashing, nil
+}
+
+// hashingOf is what a table records about its hashes, or what its rows tell.
+func hashingOf(ctx context.Context, snap store.Snapshot, f *feature.Feature) (engine.Hashing, bool, error) {
+	p := snap.Properties()
+	if p[propertyAlgorithm] == "" {
+		return engine.DetectHashing(ctx, snap, f)
+	}
+	algorithm, err := engine.ParseHash(p[propertyAlgorithm])
+	if err != nil {
+		return engine.Hashing{}, false, fmt.Errorf("table of %s: %w", f.Key(), err)
+	}
+	length := 0
+	if text := p[propertyLength]; text != "" {
+		if length, err = strconv.Atoi(text); err != nil {
+			return engine.Hashing{}, false, fmt.Errorf("table of %s: property %s: %w", f.Key(), propertyLength, err)
+		}
+	}
+	if length >= 64 {
+		length = 0
+	}
+	return engine.Hashing{Algorithm: algorithm, TruncationLength: length}, true, nil
+}
+
+// features are the named features, or all of the graph in its order.
+func (e *Env) features(names []string) ([]*feature.Feature, error) {
+	var found []*feature.Feature
+	for _, name := range names {
+		f, err := e.feature(name)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, f)
+	}
+	if len(names) == 0 {
+		for f := range e.Graph.All() {
+			found = append(found, f)
+		}
+	}
+	return found, nil
+}
+
+func (e *Env) feature(name string) (*feature.Feature, error) {
+	key, err := feature.ParseKey(name)
+	if err != nil {
+		return nil, setup(err)
+	}
+	return e.Graph.Lookup(key)
+}
+
+func lookupEnv(environ []string, name string) string {
+	for i := len(environ) - 1; i >= 0; i-- {
+		if v := environ[i]; len(v) > len(name) && v[:len(name)] == name && v[len(name)] == '=' {
+			return v[len(name)+1:]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"os"
+)
+
+// spoolMemory is how much of an answer is held in memory before it goes to a file.
+const spoolMemory = 8 << 20
+
+// A spool holds an answer back until it is known to be complete, so that an error leaves the output empty.
+type spool struct {
+	head bytes.Buffer
+	rest *os.File
+}
+
+// Write implements io.Writer.
+func (s *spool) Write(p []byte) (int, error) {
+	if s.rest == nil && s.head.Len()+len(p) <= spoolMemory {
+		return s.head.Write(p)
+	}
+	if s.rest == nil {
+		f, err := os.CreateTemp("", "metaxy-pipes-*")
+		if err != nil {
+			return 0, err
+		}
+		s.rest = f
+	}
+	return s.rest.Write(p)
+}
+
+// Flush copies the answer to w.
+func (s *spool) Flush(w io.Writer) error {
+	if _, err := w.Write(s.head.Bytes()); err != nil {
+		return err
+	}
+	if s.rest == nil {
+		return nil
+	}
+	if _, err := s.rest.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, s.rest)
+	return err
+}
+
+// Close removes what the spool holds.
+func (s *spool) Close() error {
+	if s.rest == nil {
+		return nil
+	}
+	name := s.rest.Name()
+	err := s.rest.Close()
+	if e := os.Remove(name); err == nil {
+		err = e
+	}
+	return err
+}
