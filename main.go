@@ -216,11 +216,6 @@ func (p *program) choose(s *pipes.Session, e *cli.Env, f cli.RunFlags) ([]Step, 
 	return steps, nil
 }
 
-// A borrowed store is closed by its owner.
-type borrowed struct{ store.Store }
-
-func (borrowed) Close() error { return nil }
-
 // options translates the flags.
 func options(e *cli.Env, f cli.RunFlags) Options {
 	o := Options{

@@ -1,0 +1,9 @@
+package metaxy
+
+import "github.com/metaxy-pipes/metaxy-pipes/store"
+
+// A borrowed store is closed by its owner.
+type borrowed struct{ store.Store }
+
+// Close does nothing.
+func (borrowed) Close() error { return nil }
