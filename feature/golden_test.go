@@ -2,9 +2,26 @@ package feature
 
 import (
 	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
 	"strconv"
 	"testing"
 )
+
+// TestMain rewrites the goldens first if it is asked to.
+func TestMain(m *testing.M) {
+	update := flag.Bool("update", false, "have real Metaxy write testdata again; needs the Python environment in .venv")
+	flag.Parse()
+	if *update {
+		if out, err := exec.Command("../.venv/bin/python", "testdata/golden.py").CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "run testdata/golden.py: %v\n%s", err, out)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
 
 // TestGoldenSpecs reads specs in every form that Metaxy accepts, and texts and numbers that JSON writers disagree
 // about. testdata/golden.py had real Metaxy write down what it makes of them.

@@ -85,7 +85,7 @@ func (g *Graph) Lookup(k Key) (*Feature, error) {
 	if f, ok := g.features[k]; ok {
 		return f, nil
 	}
-	return nil, fmt.Errorf("%w: no feature %q among the %d of the graph%s",
+	return nil, fmt.Errorf("%w: no feature %.100q among the %d of the graph%s",
 		ErrUnknown, k, len(g.features), didYouMean(string(k), g.keys()))
 }
 

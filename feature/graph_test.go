@@ -49,41 +49,53 @@ func TestNewGraphRefuses(t *testing.T) {
 		{"unknown parent", []Spec{childOf("video/raw"), childOf("t", "video/row")}, ErrUnknown, "",
 			`depends on feature "video/row", which is not in the graph; did you mean "video/raw"?`},
 		{"unknown last part", []Spec{childOf("video/raw"), childOf("t", "raw")}, ErrUnknown, "", `did you mean "video/raw"?`},
-		{"unlike any", []Spec{childOf("video/raw"), childOf("t", "zzzzzz")}, ErrUnknown, "", `"zzzzzz", which is not in the graph`},
-		{"unknown field", []Spec{childOf("a"), listing("t", "a", "z")}, ErrUnknown, "x", `field "z", which feature "a" does not have; did you mean "x"?`},
-		{"not a dep", []Spec{childOf("a"), childOf("b"), with(listing("t", "a", "x"), func(s *Spec) { s.Fields[0].Deps.On[0].Feature = "b" })},
+		{"unlike any", []Spec{childOf("video/raw"), childOf("t", "zzzzzz")}, ErrUnknown, "",
+			`"zzzzzz", which is not in the graph`},
+		{"unknown field", []Spec{childOf("a"), listing("t", "a", "z")}, ErrUnknown, "x",
+			`field "z", which feature "a" does not have; did you mean "x"?`},
+		{"not a dep", []Spec{childOf("a"), childOf("b"), with(listing("t", "a", "x"),
+			func(s *Spec) { s.Fields[0].Deps.On[0].Feature = "b" })},
 			ErrUnknown, "x", `"b", which is not among the feature's deps`},
 		{"itself", []Spec{childOf("t", "t")}, ErrCycle, "", "t -> t; remove one"},
 		{"circle", []Spec{childOf("t", "c"), childOf("c", "b"), childOf("b", "t")}, ErrCycle, "", "b -> t -> c -> b"},
 		{"no mapping", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Mapping.Kind = MapNone })},
 			ErrMapping, "x", "list the parent fields in the field's deps"},
-		{"no fields above", []Spec{{Key: "a", IDColumns: ids(), Fields: []Field{}}, childOf("t", "a")}, ErrMapping, "x", "no mapping"},
+		{"no fields above", []Spec{{Key: "a", IDColumns: ids(), Fields: []Field{}}, childOf("t", "a")}, ErrMapping, "x",
+			"no mapping"},
 		{"twice", []Spec{childOf("t"), childOf("t")}, ErrSpec, "", "declared 2 times"},
 		{"no key", []Spec{childOf("")}, ErrSpec, "", "give the feature one"},
 		{"bad key", []Spec{childOf("../t")}, ErrKey, "", `part ".."`},
 		{"quote in key", []Spec{childOf("t'; drop")}, ErrKey, "", "may have only a-z"},
 		{"system key", []Spec{childOf("metaxy-system/t")}, ErrSpec, "", "choose another first part"},
-		{"table collision", []Spec{childOf("a-b"), childOf("a_b")}, ErrSpec, "", `shares the table name "a_b" with feature "a-b"`},
+		{"table collision", []Spec{childOf("a-b"), childOf("a_b")}, ErrSpec, "",
+			`shares the table name "a_b" with feature "a-b"`},
 		{"member collision", []Spec{{Key: "t", IDColumns: ids(), Fields: []Field{{Key: "a/b"}, {Key: "a_b"}}}},
 			ErrSpec, "a_b", `shares the member name "a_b" of by-field columns with field "a/b"`},
 		{"no ids", []Spec{{Key: "t"}}, ErrSpec, "", "name at least one column"},
-		{"field twice", []Spec{{Key: "t", IDColumns: ids(), Fields: []Field{{}, {Key: DefaultField}}}}, ErrSpec, DefaultField, "declared twice"},
+		{"field twice", []Spec{{Key: "t", IDColumns: ids(), Fields: []Field{{}, {Key: DefaultField}}}}, ErrSpec,
+			DefaultField, "declared twice"},
 		{"bad field", []Spec{{Key: "t", IDColumns: ids(), Fields: []Field{{Key: "A"}}}}, ErrKey, "A", `part "A"`},
 		{"renamed away", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) {
 			s.Deps[0].Select, s.Deps[0].Rename = []string{"old"}, map[string]string{"old": "new"}
 		})}, ErrSpec, "", `columns ["old"] of feature "a"`},
-		{"expansion without on", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Lineage.Kind = OneToMany })},
+		{"expansion without on", []Spec{childOf("a"), with(childOf("t", "a"),
+			func(s *Spec) { s.Deps[0].Lineage.Kind = OneToMany })},
 			ErrSpec, "", "set On"},
 		{"identity with on", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Lineage.On = ids() })},
 			ErrSpec, "", "leave On empty"},
-		{"lineage kind", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Lineage.Kind = 9 })}, ErrSpec, "", "kind 9"},
-		{"mapping kind", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Mapping.Kind = -1 })}, ErrSpec, "", "kind -1"},
+		{"lineage kind", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Lineage.Kind = 9 })},
+			ErrSpec, "", "kind 9"},
+		{"mapping kind", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) { s.Deps[0].Mapping.Kind = -1 })},
+			ErrSpec, "", "kind -1"},
 		{"mapping parts", []Spec{childOf("a"), with(childOf("t", "a"), func(s *Spec) {
 			s.Deps[0].Mapping = Mapping{Kind: MapAll, Exclude: []Key{"x"}}
 		})}, ErrSpec, "", "belong to MapDefault"},
 		{"all and some", []Spec{childOf("a"), with(listing("t", "a", "x"), func(s *Spec) { s.Fields[0].Deps.All = true })},
 			ErrSpec, "x", "keep All or On"},
-		{"bad metadata", []Spec{with(childOf("t"), func(s *Spec) { s.Metadata = map[string]any{"f": []any{1, make(chan int)}} })},
+		{"bad metadata", []Spec{with(childOf("t"), func(s *Spec) {
+			s.Metadata = map[string]any{"f": []any{1,
+				make(chan int)}}
+		})},
 			ErrSpec, "", `metadata["f"][1] is a chan int`},
 		{"not UTF-8", []Spec{with(childOf("t"), func(s *Spec) { s.Description = "\xff" })}, ErrSpec, "", "not UTF-8"},
 	} {
@@ -197,7 +209,8 @@ func TestLookup(t *testing.T) {
 		t.Errorf("got %v, %v; want the child video/crop", f, err)
 	}
 	for key, want := range map[Key]string{
-		"video/corp": `"video/crop"`, "crop": `"video/crop"`, "": "among the 2", Key(strings.Repeat("x", 1<<20)): "among the 2",
+		"video/corp": `"video/crop"`, "crop": `"video/crop"`, "": "among the 2", Key(strings.Repeat("x",
+			1<<20)): "among the 2",
 	} {
 		if _, err := g.Lookup(key); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: got %.100v, want ErrUnknown with %s", key, err, want)

@@ -22,7 +22,7 @@ func ParseKey(s string) (Key, error) {
 func KeyOf(parts ...string) (Key, error) {
 	for i, part := range parts {
 		if problem := partProblem(i, part); problem != "" {
-			return "", fmt.Errorf("%w %q: part %q %s", ErrKey, strings.Join(parts, "/"), part, problem)
+			return "", fmt.Errorf("%w %.100q: part %.100q %s", ErrKey, strings.Join(parts, "/"), part, problem)
 		}
 	}
 	return Key(strings.Join(parts, "/")), nil

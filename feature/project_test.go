@@ -85,7 +85,8 @@ func TestExternalWithoutParents(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.FieldVersion("x") != "given" || len(e.Version()) != 8 || len(e.Parents()) != 0 || e.Root() {
-		t.Errorf("got the versions %s, %s; want the one that was given and one of 8 characters", e.FieldVersion("x"), e.Version())
+		t.Errorf("got the versions %s, %s; want the one that was given and one of 8 characters", e.FieldVersion("x"),
+			e.Version())
 	}
 	external.FieldVersions = map[Key]string{"y": "given"}
 	if _, err := NewGraph([]Definition{external}, Options{}); !errors.Is(err, ErrUnknown) {

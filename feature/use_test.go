@@ -32,19 +32,24 @@ func TestCheckUse(t *testing.T) {
 		{"id without a name", []Spec{root("t", "")}, "a column without a name"},
 		{"to a system column", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", ColUpdatedAt)})},
 			`column "c" of "a" to the system column "metaxy_updated_at"`},
-		{"to an ID column", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", "id")})}, `"c" of "a" to its ID column "id"`},
-		{"to one name", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", "e", "d", "e")})}, `columns "c" and "d" of "a" both to "e"`},
+		{"to an ID column", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", "id")})},
+			`"c" of "a" to its ID column "id"`},
+		{"to one name", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", "e", "d", "e")})},
+			`columns "c" and "d" of "a" both to "e"`},
 		{"swapped", []Spec{a, child(id, Dep{Feature: "a", Rename: rename("c", "d", "d", "c")})}, ""},
 		{"same suffix", []Spec{root("p/q", "id"), root("p_q", "id"), child(id, Dep{Feature: "p/q"}, Dep{Feature: "p_q"})},
 			`"p/q" and "p_q", whose columns would share the suffix "__p_q"`},
 		{"same parent", []Spec{a, child(id, Dep{Feature: "a"}, Dep{Feature: "a"})}, `depends on "a" twice`},
-		{"selected twice", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"c"}}, Dep{Feature: "b", Select: []string{"c"}})},
+		{"selected twice", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"c"}}, Dep{Feature: "b",
+			Select: []string{"c"}})},
 			`column "c" is selected more than once`},
 		{"selected twice in one", []Spec{a, child(id, Dep{Feature: "a", Select: []string{"c", "c"}})}, `column "c"`},
 		{"ids selected twice", []Spec{a, b, child(id, Dep{Feature: "a", Select: id}, Dep{Feature: "b", Select: id})}, ""},
-		{"ids of one parent only", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"n"}}, Dep{Feature: "b", Select: id})}, ""},
+		{"ids of one parent only", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"n"}}, Dep{Feature: "b",
+			Select: id})}, ""},
 		{"one selects all", []Spec{a, b, child(id, Dep{Feature: "a"}, Dep{Feature: "b", Select: []string{"c"}})}, ""},
-		{"group columns", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"g"}}, Dep{Feature: "b", Select: []string{}, Lineage: group})}, ""},
+		{"group columns", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"g"}}, Dep{Feature: "b",
+			Select: []string{}, Lineage: group})}, ""},
 		{"renamed apart", []Spec{a, b, child(id, Dep{Feature: "a", Select: []string{"c"}},
 			Dep{Feature: "b", Select: []string{"d"}, Rename: rename("c", "d")})}, ""},
 	} {
@@ -61,7 +66,8 @@ func TestCheckUse(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), `feature "t": `) || !strings.Contains(err.Error(), c.want) {
+			if !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), `feature "t": `) || !strings.Contains(err.Error(),
+				c.want) {
 				t.Errorf("got %v, want ErrSpec of t with %q", err, c.want)
 			}
 		})

@@ -113,10 +113,13 @@ func TestParseRefuses(t *testing.T) {
 			`f.yaml:6: feature "a/b": invalid spec: fields[0].code_version: expected a string, got the number 1; write it in quotes: "1"`},
 		{"code version float", "f.yaml", spec("fields: [{code_version: 1.10}]"), `write it in quotes: "1.10"`},
 		{"code version bool", "f.yaml", spec("fields: [{code_version: true}]"), `write it in quotes: "true"`},
-		{"unknown member", "f.yaml", spec("\n  feilds: [x]\n"), `f.yaml:5: feature "a/b": invalid spec: feilds: unknown member`},
-		{"unknown deep", "f.yaml", spec("deps:\n  - b\n  - feature: c\n    slect: [x]\n"), `f.yaml:7: feature "a/b": invalid spec: deps[1].slect`},
+		{"unknown member", "f.yaml", spec("\n  feilds: [x]\n"),
+			`f.yaml:5: feature "a/b": invalid spec: feilds: unknown member`},
+		{"unknown deep", "f.yaml", spec("deps:\n  - b\n  - feature: c\n    slect: [x]\n"),
+			`f.yaml:7: feature "a/b": invalid spec: deps[1].slect`},
 		{"dotted member", "f.yaml", spec("deps:\n  - feature: c\n    'a.b[0]': 1\n"), `deps[0].a.b[0]: unknown member`},
-		{"twice", "f.yaml", spec("fields: [x]\n  fields: [y]\n"), `f.yaml:5: feature "features[0]": member "fields" stands twice, first in line 4`},
+		{"twice", "f.yaml", spec("fields: [x]\n  fields: [y]\n"),
+			`f.yaml:5: feature "features[0]": member "fields" stands twice, first in line 4`},
 		{"twice deep", "f.yaml", spec("metadata: {x: {y: 1, y: 2}}"), `feature "a/b": member "y" stands twice`},
 		{"number as name", "f.yaml", spec("metadata: {1: x}"), `write "1" in quotes`},
 		{"list as name", "f.yaml", spec("metadata: {[a]: x}"), "member names are strings"},
@@ -124,12 +127,14 @@ func TestParseRefuses(t *testing.T) {
 		{"tag", "f.yaml", spec("metadata: {x: !mine 1}"), "the YAML type !mine have no JSON form"},
 		{"binary", "f.yaml", spec("metadata: {x: !!binary aGk=}"), "the YAML type !!binary"},
 		{"bad tag", "f.yaml", spec("metadata: {x: !!int abc}"), "f.yaml:4: "},
-		{"id string", "f.yaml", "features:\n- key: a\n  id_columns: id\n", `f.yaml:3: feature "a": id_columns: expected a list of names, got a string; write ["id"]`},
+		{"id string", "f.yaml", "features:\n- key: a\n  id_columns: id\n",
+			`f.yaml:3: feature "a": id_columns: expected a list of names, got a string; write ["id"]`},
 		{"schema", "f.yaml", spec("schema: [x]"), `f.yaml:4: feature "a/b": schema: expected an object`},
 		{"schema null", "f.yaml", spec("schema:"), "schema: expected an object"},
 		{"both filters", "f.yaml", spec("deps: [{feature: b, filters: [x], sql_filters: [y]}]"), "keep one of them"},
 		{"no id", "f.yaml", "features:\n\n- key: a\n", `f.yaml:3: feature "a": invalid spec: id_columns: is missing`},
-		{"bad key", "f.yaml", "features:\n- id_columns: [i]\n  key: A b\n", `f.yaml:3: a feature without a valid key: invalid spec: key: invalid key "A b"`},
+		{"bad key", "f.yaml", "features:\n- id_columns: [i]\n  key: A b\n",
+			`f.yaml:3: a feature without a valid key: invalid spec: key: invalid key "A b"`},
 		{"itself", "f.yaml", spec("metadata: &m {x: *m}"), "is an alias part of itself?"},
 		{"merge itself", "f.yaml", spec("metadata: &m {<<: *m}"), "itself"},
 		{"merge list itself", "f.yaml", spec("metadata: {<<: &m [*m]}"), "does a merge contain itself?"},
@@ -139,11 +144,13 @@ func TestParseRefuses(t *testing.T) {
 		{"JSON cut off", "f.json", "{\"features\": [", "f.json: line 1: "},
 		{"JSON empty", "f.JSON", "", "f.JSON: line 1: unexpected EOF"},
 		{"JSON trailing", "f.json", "{\"features\": []}\n{}", "f.json: line 2: something follows"},
-		{"JSON twice", "f.json", "{\"features\": [{\"key\":\"a\",\n\"key\":\"b\"}]}", `f.json:2: feature "features[0]": member "key" stands twice`},
+		{"JSON twice", "f.json", "{\"features\": [{\"key\":\"a\",\n\"key\":\"b\"}]}",
+			`f.json:2: feature "features[0]": member "key" stands twice`},
 		{"JSON surrogate", "f.json", `{"features": [{"key":"a","id_columns":["\ud800"]}]}`, "half of a surrogate pair"},
 		{"JSON not UTF-8", "f.json", "{\"\xff\": 1}", "not UTF-8"},
 		{"JSON is not YAML", "f.json", "features: []", "f.json: line 1: "},
-		{"JSON code version", "f.json", "{\"features\": [{\"key\":\"a\",\"id_columns\":[\"i\"],\n\"fields\":[\n{\"code_version\":1}]}]}", "f.json:3: "},
+		{"JSON code version", "f.json",
+			"{\"features\": [{\"key\":\"a\",\"id_columns\":[\"i\"],\n\"fields\":[\n{\"code_version\":1}]}]}", "f.json:3: "},
 		{"JSON deep", "f.json", strings.Repeat("[", 100_000), "nested deeper"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,8 +166,10 @@ func TestParseRefuses(t *testing.T) {
 // TestParseTellsEverything checks that problems of several features come at once.
 func TestParseTellsEverything(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("f.yaml", []byte("features:\n- {key: a}\n- {key: b, id_columns: [i], x: 1, deps: [C]}\n- {key: c, id_columns: [i]}\n"))
-	for _, want := range []string{`f.yaml:2: feature "a"`, `f.yaml:3: feature "b": invalid spec: x:`, `f.yaml:3: feature "b": invalid spec: deps[0]`} {
+	_, err := Parse("f.yaml",
+		[]byte("features:\n- {key: a}\n- {key: b, id_columns: [i], x: 1, deps: [C]}\n- {key: c, id_columns: [i]}\n"))
+	for _, want := range []string{`f.yaml:2: feature "a"`, `f.yaml:3: feature "b": invalid spec: x:`,
+		`f.yaml:3: feature "b": invalid spec: deps[0]`} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
@@ -177,8 +186,10 @@ func TestAliasBombs(t *testing.T) {
 	lists := "features:\n- key: a\n  id_columns: [i]\n  metadata:\n    l0: &l0 [x, x, x, x, x, x, x, x, x, x]\n"
 	merges := "features:\n- key: a\n  id_columns: [i]\n  metadata:\n    l0: &l0 {x: 1}\n"
 	for i := 1; i < 20; i++ {
-		lists += fmt.Sprintf("    l%d: &l%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*l%d, ", i-1), 10), ", "))
-		merges += fmt.Sprintf("    l%d: &l%d {<<: [%s]}\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*l%d, ", i-1), 10), ", "))
+		lists += fmt.Sprintf("    l%d: &l%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*l%d, ", i-1),
+			10), ", "))
+		merges += fmt.Sprintf("    l%d: &l%d {<<: [%s]}\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*l%d, ",
+			i-1), 10), ", "))
 	}
 	text := "features:\n- key: a\n  id_columns: [i]\n  metadata:\n    t: &t " + strings.Repeat("x", 1<<20) +
 		"\n    l: [" + strings.TrimSuffix(strings.Repeat("*t, ", 1000), ", ") + "]\n"
