@@ -61,9 +61,8 @@ const (
 func (d *differ) compare(from, to int) decision {
 	var out decision
 	v := newVersioner(&d.plan.versions, d.plan.hashing, d.tables)
-	key := tupleKey{tables: d.tables, columns: d.plan.compare}
-	for i := from; i < to; i++ {
-		switch d.judge(d.expected.at(i), v, &key) {
+	judge := func(i int, entry uint32, found bool) {
+		switch d.judge(v, d.expected.at(i), entry, found) {
 		case isNew:
 			out.fresh = append(out.fresh, uint32(i))
 		case isStale:
@@ -73,20 +72,24 @@ func (d *differ) compare(from, to int) decision {
 		case isCurrent:
 		}
 	}
+	if d.target == nil {
+		for i := from; i < to; i++ {
+			judge(i, none, false)
+		}
+		return out
+	}
+	key := tupleKey{tables: d.tables, columns: d.plan.compare}
+	key.findEach(d.expected, from, to, d.lookup, judge)
 	return out
 }
 
-// judge decides about one expected sample and marks the stored samples that it stands for.
+// judge decides about one expected sample, for which this entry of the target was found or none, and marks the stored
+// samples that it stands for.
 //
 // A sample that a parent gives no version is unresolvable, whatever is stored: there is nothing to compute it from. A given
 // sample without a version is like any other as long as it is new; later there is no telling whether it changed.
-func (d *differ) judge(tuple []uint32, v *versioner, key *tupleKey) verdict {
+func (d *differ) judge(v *versioner, tuple []uint32, entry uint32, found bool) verdict {
 	version, complete := v.compute(tuple)
-	found := false
-	var entry uint32
-	if d.target != nil {
-		entry, found = key.find(tuple, d.lookup)
-	}
 	out := isNew
 	if found {
 		out = isCurrent

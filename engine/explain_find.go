@@ -280,10 +280,7 @@ func (e *explainer) readPast(ctx context.Context, source int) error {
 // entryOf is the entry with the ids of row i of the columns, or none.
 func (t *table) entryOf(ids []keyColumn, i int) uint32 {
 	key, _ := appendKey(nil, ids, i)
-	slot, found := t.index.find(xxh3.Hash(key), func(entry uint32) bool {
-		p := t.rows[entry]
-		return sameKey(ids, i, pickColumns(t.chunks[p.chunk()].keys, t.ids), p.row())
-	})
+	slot, found := t.index.find(xxh3.Hash(key), func(entry uint32) bool { return t.hasIDs(entry, ids, i) })
 	if !found {
 		return none
 	}

@@ -10,6 +10,20 @@ type index struct {
 	shift uint // of a hash's upper half, to get the slot
 }
 
+// blockRows is how many rows are hashed before any of them is looked up.
+const blockRows = 256
+
+// warm brings the slots of some hashes into the processor's cache. These loads do not wait for each other, as those of one
+// lookup after another would; on big tables that more than halves the time of a lookup. The sum keeps them from being
+// optimised away.
+func (x *index) warm(hashes []uint64) (sum uint64) {
+	slots, shift := x.slots, x.shift&31
+	for _, h := range hashes {
+		sum += slots[uint32(h>>32)>>shift]
+	}
+	return sum
+}
+
 // maxEntries is how many entries an index, and therefore a table in memory, can have.
 const maxEntries = 1<<32 - 2
 

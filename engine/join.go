@@ -5,7 +5,6 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"github.com/zeebo/xxh3"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -42,7 +41,7 @@ func (p *plan) joinSources(ctx context.Context, tables []*table) (*tuples, error
 // firstTuples are the live rows of the source that is joined first.
 func (p *plan) firstTuples(tables []*table) *tuples {
 	first := p.order[0]
-	out := &tuples{width: len(tables)}
+	out := &tuples{width: len(tables), entries: make([]uint32, 0, len(tables)*len(tables[first].rows))}
 	for e, pos := range tables[first].rows {
 		if !pos.deleted() {
 			out.entries = appendTuple(out.entries, out.width, nil, first, uint32(e))
@@ -108,9 +107,8 @@ func (s *joinStep) run(ctx context.Context) (*tuples, error) {
 func (s *joinStep) match(from, to int, keep bool) []uint32 {
 	out := make([]uint32, 0, (to-from)*s.left.width)
 	key := tupleKey{tables: s.tables, columns: s.plan.join}
-	for i := from; i < to; i++ {
+	key.findEach(s.left, from, to, s.lookup, func(i int, entry uint32, found bool) {
 		tuple := s.left.at(i)
-		entry, found := key.find(tuple, s.lookup)
 		if !found && keep {
 			out = append(out, tuple...)
 		}
@@ -121,7 +119,7 @@ func (s *joinStep) match(from, to int, keep bool) []uint32 {
 			}
 			entry, found = s.lookup.following(entry)
 		}
-	}
+	})
 	return out
 }
 
@@ -133,52 +131,6 @@ func (k *frameKey) keyIn(source int) int {
 		}
 	}
 	return -1
-}
-
-// A tupleKey reads key columns of tuples and looks for them in a table.
-type tupleKey struct {
-	tables  []*table
-	columns []frameKey
-	buf     []byte
-}
-
-// cell is where the value of a key column of a tuple is; nil if the tuple has no row of any source that has it.
-func (k *tupleKey) cell(column int, tuple []uint32) (*keyColumn, int) {
-	for _, from := range k.columns[column].from {
-		if e := tuple[from.source]; e != none {
-			t := k.tables[from.source]
-			p := t.rows[e]
-			return &t.chunks[p.chunk()].keys[from.key], p.row()
-		}
-	}
-	return nil, 0
-}
-
-// find returns the first live entry with the tuple's key. A null in the key relates to nothing.
-func (k *tupleKey) find(tuple []uint32, l *lookup) (uint32, bool) {
-	k.buf = k.buf[:0]
-	for c := range k.columns {
-		column, row := k.cell(c, tuple)
-		if column == nil || column.isNull(row) {
-			return 0, false
-		}
-		k.buf, _ = column.appendCell(k.buf, row)
-	}
-	slot, found := l.index.find(xxh3.Hash(k.buf), func(entry uint32) bool {
-		p := l.table.rows[entry]
-		keys := l.table.chunks[p.chunk()].keys
-		for c := range k.columns {
-			if column, row := k.cell(c, tuple); !column.sameCell(row, &keys[l.columns[c]], p.row()) {
-				return false
-			}
-		}
-		return true
-	})
-	if !found {
-		return 0, false
-	}
-	entry := l.index.entry(slot)
-	return entry, !l.table.rows[entry].deleted()
 }
 
 // minPart is how many rows are worth another goroutine.

@@ -16,6 +16,7 @@ type table struct {
 	rows   []position
 	ids    []int  // of a chunk's keys: those that identify a sample
 	index  *index // entries by ids
+	warmed uint64 // see index.warm
 }
 
 // A position is where a row is: the number of its chunk in the upper half, its number there in the lower half. The top
@@ -40,21 +41,28 @@ func (t *table) ref(entry uint32) store.RowRef {
 func (t *table) addNewest(c chunk, n int) error {
 	t.chunks = append(t.chunks, c)
 	ids := pickColumns(c.keys, t.ids)
+	hashes := make([]uint64, 0, blockRows)
 	var key []byte
-	var i int
-	same := func(entry uint32) bool {
-		p := t.rows[entry]
-		other := t.chunks[p.chunk()].keys
-		for k, id := range t.ids {
-			if !ids[k].sameCell(i, &other[id], p.row()) {
-				return false
-			}
+	for from := 0; from < n; from += blockRows {
+		hashes = hashes[:0]
+		for i := from; i < min(from+blockRows, n); i++ {
+			key, _ = appendKey(key[:0], ids, i)
+			hashes = append(hashes, xxh3.Hash(key))
 		}
-		return true
+		t.warmed += t.index.warm(hashes)
+		if err := t.addBlock(ids, from, hashes); err != nil {
+			return err
+		}
 	}
-	for i = range n {
-		key, _ = appendKey(key[:0], ids, i)
-		hash := xxh3.Hash(key)
+	return nil
+}
+
+// addBlock adds the rows of the last chunk from the given one on, which have these hashes.
+func (t *table) addBlock(ids []keyColumn, from int, hashes []uint64) error {
+	i := from
+	same := func(entry uint32) bool { return t.hasIDs(entry, ids, i) }
+	for k, hash := range hashes {
+		i = from + k
 		slot, found := t.index.find(hash, same)
 		if found {
 			t.replace(t.index.entry(slot), i)
@@ -67,6 +75,18 @@ func (t *table) addNewest(c chunk, n int) error {
 		t.rows = append(t.rows, t.lastChunkRow(i))
 	}
 	return nil
+}
+
+// hasIDs reports whether the ids of an entry are those of row i of the columns.
+func (t *table) hasIDs(entry uint32, ids []keyColumn, i int) bool {
+	p := t.rows[entry]
+	other := t.chunks[p.chunk()].keys
+	for k, id := range t.ids {
+		if !ids[k].sameCell(i, &other[id], p.row()) {
+			return false
+		}
+	}
+	return true
 }
 
 // replace makes row i of the last chunk the entry's row if it is newer.

@@ -58,29 +58,35 @@ func incrementTexts(t *testing.T, inc *Increment, s Status) []string {
 
 func TestResolveAgreesWithReference(t *testing.T) {
 	t.Parallel()
+	seen := map[string]int{}
 	for seed := range uint64(randomWorlds) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, seed, true)
-			s := w.store(false)
-			tables := w.tables(s)
-			for _, key := range w.keys {
-				f := w.feature(key)
-				if f.Root() {
-					continue
-				}
-				inc, want := w.resolve(f, s), refResolve(f, w.hashing, tables)
-				for status, rows := range map[Status][]refRow{New: want.fresh, Stale: want.stale, Orphaned: want.orphaned} {
-					if g, w := incrementTexts(t, inc, status), texts(t, rows); !slices.Equal(g, w) {
-						t.Errorf("%s of %s:\n%q\nwant\n%q", status, key, g, w)
-					}
-				}
-				if inc.Unresolvable() != want.unresolvable {
-					t.Errorf("%s has %d unresolvable samples, want %d", key, inc.Unresolvable(), want.unresolvable)
+		w := newWorld(t, seed, true)
+		s := w.store(false)
+		tables := w.tables(s)
+		for _, key := range w.keys {
+			f := w.feature(key)
+			if f.Root() {
+				continue
+			}
+			inc, want := w.resolve(f, s), refResolve(f, w.hashing, tables)
+			for status, rows := range map[Status][]refRow{New: want.fresh, Stale: want.stale, Orphaned: want.orphaned} {
+				seen[status.String()] += len(rows)
+				if g, w := incrementTexts(t, inc, status), texts(t, rows); !slices.Equal(g, w) {
+					t.Errorf("seed %d: %s of %s:\n%q\nwant\n%q", seed, status, key, g, w)
 				}
 			}
-		})
+			if seen["unresolvable"] += int(want.unresolvable); inc.Unresolvable() != want.unresolvable {
+				t.Errorf("seed %d: %s has %d unresolvable samples, want %d", seed, key, inc.Unresolvable(), want.unresolvable)
+			}
+			seen[fmt.Sprintf("%d parents", len(f.Parents()))]++
+		}
 	}
+	for _, what := range []string{"new", "stale", "orphaned", "unresolvable", "1 parents", "2 parents", "3 parents"} {
+		if seen[what] < 50 {
+			t.Errorf("the worlds have too little of what they should test: %v", seen)
+		}
+	}
+	t.Log(seen)
 }
 
 // The order of rows and how they are spread over files decide nothing, as long as no two rows of a sample are equally old.
