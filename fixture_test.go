@@ -253,4 +253,3 @@ func recordOf(t *testing.T, rows ...string) arrow.RecordBatch {
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
 
-func playChild(string) int { return 0 }
