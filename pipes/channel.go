@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -13,9 +14,9 @@ type MessageOpener interface {
 	OpenMessages(ctx context.Context, params json.RawMessage) (MessageWriter, error)
 }
 
-// A MessageWriter carries messages to the orchestrator, in order. A session calls one method at a time, and Close exactly
-// once. WriteMessage may keep messages back; Close delivers them and tells what it could not deliver. After an error a
-// message must not be delivered later, since the session may send it again.
+// A MessageWriter carries messages to the orchestrator, in order. A session calls one method at a time, and Close
+// exactly once. WriteMessage may keep messages back; Close delivers them and tells what it could not deliver. A message
+// that WriteMessage returned an error for must not be delivered later, since the session may send it again.
 type MessageWriter interface {
 	WriteMessage(ctx context.Context, m *Message) error
 	Close() error
@@ -95,13 +96,13 @@ type discard struct{}
 func (discard) WriteMessage(context.Context, *Message) error { return nil }
 func (discard) Close() error                                 { return nil }
 
-// errTorn is returned after a write that left a part of a line behind: what follows would be glued to it, and the reader
-// stops at such a line.
+// errTorn is returned after a write that left a part of a line behind: what follows would be glued to it, and the
+// reader stops at such a line.
 var errTorn = errors.New("an earlier message was written in part, so the reader takes no more")
 
 // fileWriter appends each message to a file by one write.
 type fileWriter struct {
-	file *os.File
+	file io.WriteCloser
 	torn bool
 }
 
@@ -127,6 +128,9 @@ func (w *fileWriter) WriteMessage(_ context.Context, m *Message) error {
 		return err
 	}
 	n, err := w.file.Write(text)
+	if err == nil && n < len(text) {
+		err = io.ErrShortWrite
+	}
 	w.torn = n > 0 && n < len(text)
 	return err
 }

@@ -275,3 +275,29 @@ func TestUnsupportedForwardingIsSaid(t *testing.T) {
 		t.Errorf("messages: %s", text)
 	}
 }
+
+// announcing is a channel that tells its reader about itself.
+type announcing struct{ flaky }
+
+func (a *announcing) OpenMessages(context.Context, json.RawMessage) (pipes.MessageWriter, error) {
+	return a, nil
+}
+
+func (a *announcing) OpenedExtras() map[string]any { return map[string]any{"root": "/logs"} }
+
+func TestOpenedCarriesTheChannelsExtras(t *testing.T) {
+	t.Parallel()
+	channel := new(announcing)
+	opts := bootstrap(t, `{"data": {}}`, `{}`)
+	opts.Messages = channel
+	session, err := pipes.Open(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(channel.sent[0].Params); got != `{"extras":{"root":"/logs"}}` {
+		t.Errorf("opened with %s", got)
+	}
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+}

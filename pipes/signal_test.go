@@ -49,7 +49,7 @@ func (s *sink) last(t *testing.T) (name, message string) {
 // error and the exit status, -1 if the process would not have exited.
 func watched(
 	t *testing.T, channel *sink, fn func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error,
-) (err error, status int) {
+) (status int, err error) {
 	t.Helper()
 	params, err := EncodeParams(map[string]any{"data": ContextData{}})
 	if err != nil {
@@ -75,14 +75,14 @@ func watched(
 	go w.watch()
 	err = s.run(ctx, w, func(ctx context.Context, _ *Session) error { return fn(ctx, w.notified, exited) })
 	w.stop()
-	return err, status
+	return status, err
 }
 
 func TestSignalCancels(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		channel := new(sink)
-		err, status := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, _ <-chan struct{}) error {
+		status, err := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, _ <-chan struct{}) error {
 			notify <- syscall.SIGTERM
 			<-ctx.Done()
 			var cause *SignalError
@@ -106,7 +106,7 @@ func TestSuccessDespiteSignal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		channel := new(sink)
-		err, status := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, _ <-chan struct{}) error {
+		status, err := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, _ <-chan struct{}) error {
 			notify <- syscall.SIGINT
 			<-ctx.Done()
 			return nil
@@ -122,7 +122,7 @@ func TestGraceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		channel := new(sink)
 		start := time.Now()
-		_, status := watched(t, channel, func(_ context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
+		status, _ := watched(t, channel, func(_ context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
 			notify <- syscall.SIGTERM
 			<-exited
 			return nil
@@ -141,7 +141,7 @@ func TestSecondSignalExits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		channel := new(sink)
 		start := time.Now()
-		_, status := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
+		status, _ := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
 			notify <- syscall.SIGTERM
 			<-ctx.Done()
 			notify <- syscall.SIGINT
@@ -162,7 +162,7 @@ func TestForcedExitDoesNotWaitForChannel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		channel := &sink{block: make(chan struct{})}
 		start := time.Now()
-		_, status := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
+		status, _ := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
 			notify <- syscall.SIGINT
 			<-ctx.Done()
 			notify <- syscall.SIGINT

@@ -1,5 +1,6 @@
 """The Go implementation of Dagster Pipes under real Dagster, and beside Python's own implementation."""
 
+import contextlib
 import datetime
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.metadata.table import TableColumnLineage
+from dagster._core.pipes.utils import extract_message_or_forward_to_stdout
 from dagster_pipes import encode_param
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -430,15 +432,55 @@ def exact(message):
     return json.dumps(message, sort_keys=True)
 
 
-def test_stdio_shares_its_stream(probe):
-    """The channel of Kubernetes and Docker: messages among other output."""
-    context, messages = encode_param({"data": CONTEXT}), encode_param({"stdio": "stderr"})
-    env = {**os.environ, "DAGSTER_PIPES_CONTEXT": context, "DAGSTER_PIPES_MESSAGES": messages}
-    run = subprocess.run([probe, "failure"], env=env, capture_output=True, text=True, check=False)
-    assert run.returncode == 1
-    lines = run.stderr.splitlines()
-    methods = [json.loads(line)["method"] for line in lines if line.startswith('{"__dagster_pipes_version"')]
-    assert methods == ["opened", "closed"]
+class StderrReader(dg.PipesMessageReader):
+    """Reads messages among other output of a process, as the readers of container logs do, with their own function."""
+
+    def __init__(self, kind):
+        self.kind = kind
+        self.handler = None
+
+    @contextlib.contextmanager
+    def read_messages(self, handler):
+        self.handler = handler
+        yield {self.kind: "stderr"}
+
+    def feed(self, text):
+        for line in text.splitlines():
+            extract_message_or_forward_to_stdout(self.handler, line)
+
+    def no_messages_debug_text(self):
+        return "the messages are in stderr"
+
+
+@pytest.mark.parametrize("kind", ["stdio", "buffered_stdio"])
+@pytest.mark.parametrize("scenario", ["everything", "failure"])
+def test_messages_among_other_output(probe, kind, scenario):
+    """The channels of Kubernetes, Docker and Lambda, with an inline context."""
+    reader = StderrReader(kind)
+
+    @dg.asset(check_specs=CHECKS)
+    def out(context: dg.AssetExecutionContext):
+        with dg.open_pipes_session(context, dg.PipesEnvContextInjector(), reader) as session:
+            env = {**os.environ, **session.get_bootstrap_env_vars()}
+            run = subprocess.run([probe, scenario], env=env, stderr=subprocess.PIPE, text=True, check=False)
+            reader.feed(run.stderr)
+        assert run.returncode == (0 if scenario == "everything" else 1)
+        yield from session.get_results()
+        if scenario == "failure":
+            yield dg.AssetCheckResult(check_name="present", passed=False)
+            yield dg.AssetCheckResult(check_name="fresh", passed=False)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([out], instance=instance)
+        logs = instance.all_logs(result.run_id)
+    assert result.success
+    assert_reader_was_happy(logs)
+    if scenario == "everything":
+        (event,) = result.asset_materializations_for_node("out")
+        assert event.metadata["huge"].value == 123456789012345678901234567890
+    else:
+        (error,) = engine_errors(logs, "closed with exception")
+        assert error.message.startswith("error: crop sample v1")
 
 
 def test_nothing_is_written_without_dagster(probe, tmp_path):
