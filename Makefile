@@ -53,7 +53,7 @@ race: ## the Go tests under the race detector (needs a C compiler)
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
-	  echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) $$pkg || exit 1; done; done
+	  echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 10x $$pkg || exit 1; done; done
 
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
@@ -61,7 +61,7 @@ bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real 
 
 .PHONY: golden
 golden: .venv/.done ## rewrite the expectations under testdata; review the diff
-	go test ./... -update
+	go test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 .PHONY: setup
 setup: .venv/.done .tools/bin/.done ## install the tools and the Python environment into this folder
