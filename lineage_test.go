@@ -1,0 +1,155 @@
+package metaxy
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
+
+var lineages = feature.MustGraph(
+	feature.Spec{Key: "clip", IDColumns: []string{"id", "n"}},
+	feature.Spec{Key: "movie", IDColumns: ids, Deps: []feature.Dep{{Feature: "clip",
+		Lineage: feature.Lineage{Kind: feature.ManyToOne, On: ids}}}},
+	feature.Spec{Key: "movie/frame", IDColumns: []string{"id", "frame"}, Deps: []feature.Dep{{Feature: "movie",
+		Select: []string{}, Lineage: feature.Lineage{Kind: feature.OneToMany, On: ids}}}},
+)
+
+type clip struct {
+	ID string `arrow:"id"`
+	N  int64  `arrow:"n"`
+}
+
+type movie struct {
+	N     int64 `arrow:"n"`
+	First int64 `arrow:"first"`
+}
+
+type frame struct {
+	Frame int64  `arrow:"frame"`
+	Text  string `arrow:"text"`
+}
+
+// clips puts clips 1 to n of each movie, one movie after the other within each number.
+func clips(ts *tables, version string, n int, movies ...string) {
+	var rows []string
+	for i := range n {
+		for _, m := range movies {
+			rows = append(rows, fmt.Sprintf(`{"id":%q,"n":%d,"metaxy_provenance_by_field":{"default":%q}}`, m, n-i, version))
+		}
+	}
+	ts.put("clip", rows...)
+}
+
+func join(_ context.Context, cs []clip) (movie, error) {
+	return movie{int64(len(cs)), cs[0].N}, nil
+}
+
+// TestAggregate gives the processor the rows of a sample together, in the order of their ids.
+func TestAggregate(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	clips(ts, "1", 3, "a", "b", "c")
+	r := ts.mustRun(Options{Concurrency: 2}, ts.step("movie", Aggregate(join)))
+	wantCounts(t, r, "new=3 stale=0 orphaned=0 processed=3 failed=0")
+	want := []string{`{"id":"a","n":3,"first":1}`, `{"id":"b","n":3,"first":1}`, `{"id":"c","n":3,"first":1}`}
+	equal(t, "rows", ts.rows("movie", "id", "n", "first"), want)
+
+	clips(ts, "2", 4, "b")
+	r = ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
+	wantCounts(t, r, "new=0 stale=1 orphaned=0 processed=1 failed=0")
+	want[1] = `{"id":"b","n":4,"first":1}`
+	equal(t, "rows", ts.rows("movie", "id", "n", "first"), want)
+}
+
+// TestAggregateAcrossFetches has more inputs in a sample than are read at a time.
+func TestAggregateAcrossFetches(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	clips(ts, "1", 2*fetchRows+5, "a", "b")
+	r := ts.mustRun(Options{Concurrency: 1}, ts.step("movie", Aggregate(join)))
+	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
+	want := fmt.Sprintf(`"n":%d,"first":1}`, 2*fetchRows+5)
+	equal(t, "rows", ts.rows("movie", "id", "n", "first"), []string{`{"id":"a",` + want, `{"id":"b",` + want})
+}
+
+func TestAggregateExternal(t *testing.T) {
+	t.Parallel()
+	args, _ := childOf(t, "aggregate")
+	ts := newTables(t, lineages)
+	clips(ts, "1", 3, "a", "b")
+	r := ts.mustRun(Options{BatchSize: 2}, ts.step("movie", External(args)))
+	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
+	equal(t, "rows", ts.rows("movie", "id", "n", "first"), []string{`{"id":"a","n":3,"first":1}`, `{"id":"b","n":3,"first":1}`})
+}
+
+// frames makes count[id] frames of a movie.
+func frames(count map[string]int) Processor {
+	return Expand(func(_ context.Context, v struct {
+		ID string `arrow:"id"`
+	}) ([]frame, error) {
+		out := []frame{}
+		for i := range count[v.ID] {
+			out = append(out, frame{int64(i), fmt.Sprint(v.ID, i)})
+		}
+		return out, nil
+	})
+}
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	clips(ts, "1", 1, "a", "b")
+	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
+	r := ts.mustRun(Options{}, ts.step("movie/frame", frames(map[string]int{"a": 2, "b": 3})))
+	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
+	equal(t, "rows", ts.rows("movie/frame", "id", "frame", "text"), []string{
+		`{"id":"a","frame":0,"text":"a0"}`, `{"id":"a","frame":1,"text":"a1"}`, `{"id":"b","frame":0,"text":"b0"}`,
+		`{"id":"b","frame":1,"text":"b1"}`, `{"id":"b","frame":2,"text":"b2"}`})
+
+	// A movie that changes and has fewer frames then: the others vanish, and nothing stays stale.
+	clips(ts, "2", 1, "b")
+	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
+	r = ts.mustRun(Options{}, ts.step("movie/frame", frames(map[string]int{"b": 1})))
+	wantCounts(t, r, "new=0 stale=1 orphaned=0 processed=1 failed=0")
+	if r.Deleted != 2 {
+		t.Errorf("%d rows were deleted, want 2", r.Deleted)
+	}
+	equal(t, "ids", ts.rows("movie/frame", "id", "frame"), []string{`{"id":"a","frame":0}`, `{"id":"a","frame":1}`, `{"id":"b","frame":0}`})
+	wantCounts(t, ts.mustRun(Options{}, ts.step("movie/frame", frames(nil))), "new=0 stale=0 orphaned=0 processed=0 failed=0")
+}
+
+func TestExpandExternal(t *testing.T) {
+	t.Parallel()
+	args, _ := childOf(t, "expand")
+	ts := newTables(t, lineages)
+	clips(ts, "1", 1, "a")
+	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
+	r := ts.mustRun(Options{}, ts.step("movie/frame", External(args)))
+	wantCounts(t, r, "new=1 stale=0 orphaned=0 processed=1 failed=0")
+	equal(t, "rows", ts.rows("movie/frame", "id", "frame", "sum"), []string{
+		`{"id":"a","frame":0,"sum":0}`, `{"id":"a","frame":1,"sum":2}`, `{"id":"a","frame":2,"sum":4}`})
+}
+
+func TestRelations(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		g    *feature.Graph
+		key  feature.Key
+		want relation
+	}{
+		{graph, "video/crop", relation{keys: ids}},
+		{lineages, "movie", relation{keys: ids, aggregates: true}},
+		{lineages, "movie/frame", relation{keys: ids, expands: true}},
+		{lineages, "clip", relation{keys: []string{"id", "n"}}},
+	} {
+		f, err := c.g.Lookup(c.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := relationOf(f); fmt.Sprint(got) != fmt.Sprint(c.want) {
+			t.Errorf("%s: got %v, want %v", c.key, got, c.want)
+		}
+	}
+}
