@@ -15,8 +15,8 @@ func EscapeAssetKey(parts ...string) string {
 	return strings.Join(escaped, "/")
 }
 
-// ParseAssetKey returns the parts of an escaped asset key. As in Dagster, an empty last part and a lone backslash at the
-// end are dropped; everything else comes back as it went into [EscapeAssetKey].
+// ParseAssetKey returns the parts of an escaped asset key. As in Dagster, an empty last part and a lone backslash at
+// the end are dropped; everything else comes back as it went into [EscapeAssetKey].
 func ParseAssetKey(escaped string) []string {
 	var parts []string
 	var part strings.Builder

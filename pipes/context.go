@@ -9,8 +9,8 @@ import (
 )
 
 // ContextData is what Dagster told this process about its step. A session's ContextData is never nil, also not in a
-// process that Dagster did not launch; there it is empty. It must not be changed. The methods give single values with an
-// error if the step has none or many; the fields are for programs that handle several assets.
+// process that Dagster did not launch; there it is empty. It must not be changed. The methods give single values with
+// an error if the step has none or many; the fields are for programs that handle several assets.
 type ContextData struct {
 	// RunID identifies the Dagster run; "" without Dagster.
 	RunID string
@@ -18,7 +18,8 @@ type ContextData struct {
 	JobName string
 	// RetryNumber counts the retries of the step; 0 is the first attempt.
 	RetryNumber int
-	// AssetKeys are the escaped keys of the selected assets; nil if the step is a plain op. Split them by ParseAssetKey.
+	// AssetKeys are the escaped keys of the selected assets; nil if the step is a plain op. Split them by
+	// ParseAssetKey.
 	AssetKeys []string
 	// CodeVersions are the declared code versions by escaped asset key; an asset without one is absent.
 	CodeVersions map[string]string

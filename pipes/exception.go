@@ -72,8 +72,8 @@ func callers(skip int) []uintptr {
 }
 
 // newException turns an error into an exception. The cause of each error is what it unwraps to; if that is several
-// errors, the first is the cause and the others follow as contexts. An error with a method Callers brings its own stack;
-// otherwise the first has the given one and the others have none.
+// errors, the first is the cause and the others follow as contexts. An error with a method Callers brings its own
+// stack; otherwise the first has the given one and the others have none.
 func newException(err error, pcs []uintptr) *exception {
 	b := exceptionBuilder{text: maxAllText, count: maxCauses}
 	return b.build(err, pcs)

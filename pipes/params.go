@@ -51,8 +51,8 @@ func (p EnvParams) LoadParams() (contextParams, messagesParams json.RawMessage, 
 	return loadParams(lookup, func(name string) string { return "environment variable " + name })
 }
 
-// MapParams loads the bootstrap payloads from the top level of a map, such as the event of an AWS Lambda function. Other
-// keys are ignored.
+// MapParams loads the bootstrap payloads from the top level of a map, such as the event of an AWS Lambda function.
+// Other keys are ignored.
 type MapParams map[string]any
 
 // LoadParams implements [ParamsLoader].
@@ -127,7 +127,9 @@ func (p AnyParams) LoadParams() (contextParams, messagesParams json.RawMessage, 
 }
 
 // loadParams decodes both payloads; place names the place of one in errors.
-func loadParams(lookup func(string) (string, bool), place func(string) string) (contextParams, messagesParams json.RawMessage, err error) {
+func loadParams(
+	lookup func(string) (string, bool), place func(string) string,
+) (contextParams, messagesParams json.RawMessage, err error) {
 	text, ok := lookup(ContextVar)
 	if !ok {
 		return nil, nil, ErrNotPipes
@@ -136,7 +138,8 @@ func loadParams(lookup func(string) (string, bool), place func(string) string) (
 		return nil, nil, fmt.Errorf("decode %s: %w", place(ContextVar), err)
 	}
 	if text, ok = lookup(MessagesVar); !ok {
-		return nil, nil, fmt.Errorf("find %s: it is missing, although the context is there; pass on both", place(MessagesVar))
+		return nil, nil, fmt.Errorf("find %s: it is missing, although the context is there; pass both on",
+			place(MessagesVar))
 	}
 	if messagesParams, err = DecodeParams(text); err != nil {
 		return nil, nil, fmt.Errorf("decode %s: %w", place(MessagesVar), err)
@@ -163,7 +166,8 @@ func DecodeParams(text string) (json.RawMessage, error) {
 		return nil, fmt.Errorf("read zlib stream: %w", err)
 	}
 	if len(data) > maxParams {
-		return nil, fmt.Errorf("value unpacks to more than %d bytes; use a context injector that writes a file", maxParams)
+		return nil, fmt.Errorf("value unpacks to more than %d bytes; choose a context injector that writes a file",
+			maxParams)
 	}
 	if _, err := decodeObject(data); err != nil {
 		return nil, err

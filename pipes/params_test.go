@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -162,5 +163,25 @@ func TestEncodeParamsRoundTrip(t *testing.T) {
 	}
 	if _, err := pipes.EncodeParams(func() {}); err == nil {
 		t.Error("EncodeParams of a func gave no error")
+	}
+}
+
+func TestDetect(t *testing.T) {
+	t.Setenv(pipes.ContextVar, "")
+	if !pipes.Detect() {
+		t.Error("Detect() = false with an empty variable, which counts as there")
+	}
+	if _, err := pipes.Open(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "value is empty") {
+		t.Errorf("Open() error = %v, want one about the empty variable", err)
+	}
+	if err := os.Unsetenv(pipes.ContextVar); err != nil {
+		t.Fatal(err)
+	}
+	if pipes.Detect() {
+		t.Error("Detect() = true without a variable")
+	}
+	session, err := pipes.Open(t.Context(), nil)
+	if err != nil || session.Attached() {
+		t.Errorf("Open() = %+v, %v; want a session without Dagster", session, err)
 	}
 }

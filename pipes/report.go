@@ -110,9 +110,9 @@ type customParams struct {
 	Payload any `json:"payload"`
 }
 
-// Materialize reports that an asset was written. It returns an error wrapping [ErrScope] when the asset is not one of the
-// step's, [ErrReported] when it was reported before, and [ErrInvalid] when the report itself is wrong. A report whose
-// delivery failed may be repeated.
+// Materialize reports that an asset was written. It returns an error wrapping [ErrScope] when the asset is not one of
+// the step's, [ErrReported] when it was reported before, and [ErrInvalid] when the report itself is wrong. A report
+// whose delivery failed may be repeated.
 func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	p := materializationParams{AssetKey: m.AssetKey, Metadata: m.Metadata}
 	err := errors.Join(checkName("data version", m.DataVersion), s.checkReport(&p.AssetKey, &p.Metadata))

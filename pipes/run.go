@@ -7,15 +7,15 @@ import (
 	"os"
 )
 
-// Run opens a session, calls fn with it and closes it with fn's outcome: success if fn returns nil, else the error and its
-// causes as the step's exception. It returns fn's error, joined with what could not be delivered; a program that gets an
-// error has to exit with a status other than 0, such as [ExitStatus] gives. A panic in fn is reported to Dagster as the
-// session's exception and then raised again.
+// Run opens a session, calls fn with it and closes it with fn's outcome: success if fn returns nil, else the error and
+// its causes as the step's exception. It returns fn's error, joined with what could not be delivered; a program that
+// gets an error has to exit with a status other than 0, such as [ExitStatus] gives. A panic in fn is reported to
+// Dagster as the session's exception and then raised again.
 //
 // With Options.Signals, the first of these signals cancels fn's context with a [*SignalError] as its cause. If fn then
 // returns an error, that SignalError, wrapping it, is reported and returned; if it returns nil, it has succeeded. If fn
-// does not return within Options.Grace, or at a second signal, the session is closed with the SignalError at once and the
-// process exits with 128 plus the signal's number.
+// does not return within Options.Grace, or at a second signal, the session is closed with the SignalError at once and
+// the process exits with 128 plus the signal's number.
 func Run(ctx context.Context, opts *Options, fn func(context.Context, *Session) error) error {
 	o := opts.withDefaults()
 	s, err := Open(ctx, &o)

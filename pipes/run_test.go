@@ -3,6 +3,7 @@ package pipes_test
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -132,6 +133,14 @@ func TestExitStatus(t *testing.T) {
 	}
 	if got := interrupted.Error(); got != "interrupted by SIGTERM: context canceled" {
 		t.Errorf("Error() = %q", got)
+	}
+	for want, sig := range map[string]os.Signal{
+		"SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP, "SIGQUIT": syscall.SIGQUIT, "a signal": nil,
+		"user defined signal 1": syscall.SIGUSR1,
+	} {
+		if got := (&pipes.SignalError{Signal: sig}).Error(); got != "interrupted by "+want {
+			t.Errorf("Error() = %q, want the name %s", got, want)
+		}
 	}
 	if !errors.Is(interrupted, context.Canceled) {
 		t.Error("what the step returned is not part of the error")

@@ -57,7 +57,8 @@ func (d *ContextData) PartitionKey() (string, error) {
 	case d.hasPartition():
 		return d.Partition, nil
 	case d.KeyRange != nil:
-		return "", fmt.Errorf("%w: the step targets the partitions %q to %q, not one", ErrScope, d.KeyRange.Start, d.KeyRange.End)
+		return "", fmt.Errorf("%w: the step targets the partitions %q to %q, not one", ErrScope,
+			d.KeyRange.Start, d.KeyRange.End)
 	}
 	return "", fmt.Errorf("%w: the step targets no partition", ErrScope)
 }

@@ -48,9 +48,9 @@ type Session struct {
 	advised      bool // the advice about long messages was given
 }
 
-// Open reads the bootstrap parameters, opens the channel, loads the context and sends the opened message. The caller must
-// end the session by Close or CloseWithError. Without Dagster it returns a session all the same, which writes log records
-// to Options.Log and nothing else anywhere.
+// Open reads the bootstrap parameters, opens the channel, loads the context and sends the opened message. The caller
+// must end the session by Close or CloseWithError. Without Dagster it returns a session all the same, which writes log
+// records to Options.Log and nothing else anywhere.
 func Open(ctx context.Context, opts *Options) (*Session, error) {
 	o := opts.withDefaults()
 	contextParams, messagesParams, err := o.Params.LoadParams()
@@ -153,8 +153,8 @@ func (s *Session) Attached() bool {
 	return s.attached
 }
 
-// Logger returns a logger whose records appear in the Dagster event log, or where Options.Log says without Dagster. What
-// could not be delivered is told by Close.
+// Logger returns a logger whose records appear in the Dagster event log, or where Options.Log says without Dagster.
+// What could not be delivered is told by Close.
 func (s *Session) Logger() *slog.Logger {
 	return s.logger
 }

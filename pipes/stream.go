@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// A StreamOutput is a stream that messages share with other output. It keeps messages at the beginning of a line: if the
-// last thing written through it did not end in a newline, one is added before the next message. A program that prints on
-// a stream which may carry messages does so through its StreamOutput. It is safe for concurrent use.
+// A StreamOutput is a stream that messages share with other output. It keeps messages at the beginning of a line: if
+// the last thing written through it did not end in a newline, one is added before the next message. A program that
+// prints on a stream which may carry messages does so through its StreamOutput. It is safe for concurrent use.
 type StreamOutput struct {
 	mu      sync.Mutex
 	w       io.Writer

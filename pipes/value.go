@@ -15,8 +15,8 @@ import (
 // Metadata is a set of named, displayable values.
 type Metadata map[string]Value
 
-// A Value is one metadata value with its Dagster type. Make one by a constructor such as [Int] or [Text]; a constructor's
-// error comes up when the value is reported. The zero Value is not valid: use [Null].
+// A Value is one metadata value with its Dagster type. Make one by a constructor such as [Int] or [Text]; a
+// constructor's error comes up when the value is reported. The zero Value is not valid: use [Null].
 type Value struct {
 	kind string
 	raw  json.RawMessage
@@ -82,11 +82,13 @@ func textRaw(s string) (json.RawMessage, error) {
 	return marshal(s)
 }
 
-// Asset is a link to the asset with the given key parts. Dagster reads it split at every slash, so a part cannot hold one.
+// Asset is a link to the asset with the given key parts. Dagster reads it split at every slash, so a part cannot hold
+// one.
 func Asset(parts ...string) Value {
 	for _, part := range parts {
 		if part == "" || strings.Contains(part, "/") {
-			return Value{kind: "asset", err: fmt.Errorf("asset key %q has a part that is empty or holds a slash, which Dagster cannot link to", parts)}
+			err := fmt.Errorf("asset key %q has a part that is empty or holds a slash, which Dagster cannot link to", parts)
+			return Value{kind: "asset", err: err}
 		}
 	}
 	if len(parts) == 0 {

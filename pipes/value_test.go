@@ -50,6 +50,14 @@ func TestValueEncoding(t *testing.T) {
 			pipes.Table([]pipes.Column{{Name: "n"}}, []map[string]any{{"n": 1.0}, {"n": uint64(math.MaxUint64)}, {}}),
 			`{"type":"table","raw_value":{"records":[{"n":1.0},{"n":18446744073709551615},{}],"schema":[{"name":"n","type":"string"}]}}`,
 		},
+		{
+			pipes.Table([]pipes.Column{{Name: "t"}}, []map[string]any{{"t": time.Unix(0, 0).UTC()}, {"t": json.Number("1.50")}}),
+			`{"type":"table","raw_value":{"records":[{"t":"1970-01-01T00:00:00Z"},{"t":1.50}],"schema":[{"name":"t","type":"string"}]}}`,
+		},
+		{
+			pipes.ColumnLineage(map[string][]pipes.ColumnSource{"c": {{Asset: []string{"a", "b/c"}, Column: "d"}}}),
+			`{"type":"table_column_lineage","raw_value":{"deps_by_column":{"c":[{"asset_key":["a","b/c"],"column_name":"d"}]}}}`,
+		},
 		{pipes.ColumnLineage(nil), `{"type":"table_column_lineage","raw_value":{"deps_by_column":{}}}`},
 		{
 			pipes.ColumnLineage(map[string][]pipes.ColumnSource{"c": nil}),

@@ -72,7 +72,9 @@ func checkMessage(m pipes.Message) error {
 		}
 		return params.check(members{"exception": isException})
 	case pipes.MethodLog:
-		return params.check(members{"message": isString, "level": isOneOf("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")})
+		return params.check(members{
+			"message": isString, "level": isOneOf("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+		})
 	case pipes.MethodMaterialize:
 		return params.check(members{
 			"asset_key": isAssetKey, "data_version": orNull(isString), "metadata": orNull(isMetadata),

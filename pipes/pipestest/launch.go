@@ -12,9 +12,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 )
 
-// Env returns the environment variables that make a child process find the given context, as Dagster's subprocess client
-// passes them, and the messages that it has sent so far. The func fails the test if the file of messages holds anything
-// that would stop Dagster's reader.
+// Env returns the environment variables that make a child process find the given context, as Dagster's subprocess
+// client passes them, and the messages that it has sent so far. The func fails the test if the file of messages holds
+// anything that would stop Dagster's reader.
 func Env(t testing.TB, data pipes.ContextData) (env []string, messages func() []pipes.Message) {
 	t.Helper()
 	dir := t.TempDir()

@@ -18,7 +18,10 @@ var moment = time.Date(2024, 2, 29, 12, 30, 0, 250_000_000, time.UTC)
 func everyType() pipes.Metadata {
 	huge, _ := new(big.Int).SetString("123456789012345678901234567890", 10)
 	columns := []pipes.Column{
-		{Name: "id", Type: "string", Description: "who", Required: true, Unique: true, Constraints: []string{"not blank"}},
+		{
+			Name: "id", Type: "string", Description: "who", Required: true, Unique: true,
+			Constraints: []string{"not blank"},
+		},
 		{Name: "score", Type: "double", Tags: map[string]string{"unit": "points"}},
 	}
 	return pipes.Metadata{
