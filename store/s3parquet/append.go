@@ -16,7 +16,11 @@ import (
 
 // Append implements store.Appender: it writes the rows as data files, then commits them.
 func (s *Store) Append(ctx context.Context, key feature.Key, w store.Write) (store.Commit, error) {
-	c, err := s.append(ctx, s.table(key), w)
+	t, err := s.table(key)
+	if err != nil {
+		return store.Commit{}, err
+	}
+	c, err := s.append(ctx, t, w)
 	if err != nil {
 		return store.Commit{}, fmt.Errorf("feature %s: %w", key, err)
 	}

@@ -21,7 +21,10 @@ import (
 // Snapshot implements store.Reader. When the table has not changed since the last call, it costs one listing of the
 // log's end.
 func (s *Store) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, error) {
-	t := s.table(key)
+	t, err := s.table(key)
+	if err != nil {
+		return nil, err
+	}
 	v, err := t.Snapshot(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("feature %s: %w", key, err)
@@ -32,7 +35,10 @@ func (s *Store) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, 
 // SnapshotAt returns an older version of the feature's table, or an error wrapping fs.ErrNotExist when the log does
 // not hold it.
 func (s *Store) SnapshotAt(ctx context.Context, key feature.Key, version int64) (store.Snapshot, error) {
-	t := s.table(key)
+	t, err := s.table(key)
+	if err != nil {
+		return nil, err
+	}
 	v, err := t.SnapshotAt(ctx, version)
 	if err != nil {
 		return nil, fmt.Errorf("feature %s: %w", key, err)

@@ -63,8 +63,12 @@ func (s *Store) Location() string { return s.bucket.URI("") }
 // Close implements store.Store.
 func (s *Store) Close() error { return s.bucket.Close() }
 
-// table returns the log of a feature's table; the same one each time, so that what it has read is kept.
-func (s *Store) table(key feature.Key) *delta.Table {
+// table returns the log of a feature's table; the same one each time, so that what it has read is kept. A key that is
+// none, and might lead elsewhere, is an error.
+func (s *Store) table(key feature.Key) (*delta.Table, error) {
+	if _, err := feature.ParseKey(string(key)); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, ok := s.tables[key]
@@ -72,5 +76,5 @@ func (s *Store) table(key feature.Key) *delta.Table {
 		t = &delta.Table{Bucket: s.bucket, Path: s.opts.Layout.Path(key), Retries: s.opts.CommitRetries}
 		s.tables[key] = t
 	}
-	return t
+	return t, nil
 }

@@ -44,5 +44,12 @@ func (s *Store) nextTable(ctx context.Context, after string) (table, last string
 
 // History yields the commits of a feature's table that the log still holds, the newest first.
 func (s *Store) History(ctx context.Context, key feature.Key) iter.Seq2[delta.Entry, error] {
-	return s.table(key).History(ctx)
+	return func(yield func(delta.Entry, error) bool) {
+		t, err := s.table(key)
+		if err != nil {
+			yield(delta.Entry{}, err)
+			return
+		}
+		t.History(ctx)(yield)
+	}
 }
