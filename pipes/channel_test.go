@@ -20,9 +20,7 @@ import (
 // bootstrap are the options of a session with the given context and messages params.
 func bootstrap(t *testing.T, contextParams, messagesParams string) *pipes.Options {
 	t.Helper()
-	return &pipes.Options{Params: pipes.MapParams{
-		pipes.ContextVar: pack(t, contextParams), pipes.MessagesVar: pack(t, messagesParams),
-	}}
+	return &pipes.Options{Params: staticParams(t, contextParams, messagesParams)}
 }
 
 // methods lists the methods of messages.
