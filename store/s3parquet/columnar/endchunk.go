@@ -1,0 +1,91 @@
+package columnar
+
+import (
+	"slices"
+
+	"github.com/parquet-go/parquet-go/encoding/thrift"
+	"github.com/parquet-go/parquet-go/format"
+)
+
+// endChunk returns the bytes of the chunk that begins at an offset of the file, and what describes it, and starts the
+// next chunk.
+func (l *leafWriter) endChunk(off int64) (parts [][]byte, meta format.ColumnMetaData, index pageIndex, err error) {
+	if err := l.endPage(); err != nil {
+		return nil, meta, index, err
+	}
+	pages := l.encoded
+	meta = format.ColumnMetaData{
+		Type: l.physical, PathInSchema: l.path, Codec: format.Snappy, NumValues: l.entries, DataPageOffset: off,
+		Encoding: []format.Encoding{format.Plain, format.RLE},
+	}
+	if l.dictData > 0 {
+		if parts, err = l.dictionaryPage(); err != nil {
+			return nil, meta, index, err
+		}
+		meta.DictionaryPageOffset = off
+		meta.DataPageOffset = off + int64(len(parts[0]))
+		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
+		meta.EncodingStats = append(meta.EncodingStats,
+			format.PageEncodingStats{PageType: format.DictionaryPage, Encoding: format.Plain, Count: 1},
+			format.PageEncodingStats{PageType: format.DataPage, Encoding: format.RLEDictionary, Count: int32(l.dictData)})
+	}
+	if l.plain > 0 {
+		meta.EncodingStats = append(meta.EncodingStats,
+			format.PageEncodingStats{PageType: format.DataPage, Encoding: format.Plain, Count: int32(l.plain)})
+	}
+	for i := range l.index.offsets.PageLocations {
+		l.index.offsets.PageLocations[i].Offset += meta.DataPageOffset
+	}
+	meta.TotalCompressedSize = meta.DataPageOffset - off + int64(len(pages))
+	meta.TotalUncompressedSize = l.raw
+	meta.Statistics = l.chunkStats()
+	l.index.columns.BoundaryOrder = l.order()
+	index = l.index
+	l.file.include(&l.chunk, l.compare)
+	l.startChunk()
+	return append(parts, pages), meta, index, nil
+}
+
+// dictionaryPage encodes the dictionary, which comes first in the chunk although it is known last.
+func (l *leafWriter) dictionaryPage() ([][]byte, error) {
+	l.encoded = nil
+	l.payload = append(l.payload[:0], l.dict.plain...)
+	header := format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{
+		NumValues: int32(len(l.dict.values)), Encoding: format.Plain,
+	})}
+	err := l.encode(&header)
+	return [][]byte{l.encoded}, err
+}
+
+func (l *leafWriter) chunkStats() format.Statistics {
+	s := format.Statistics{NullCount: l.chunk.nulls}
+	if l.chunk.has && !l.chunk.unordered {
+		s.MinValue = slices.Clone(lowerBound(l.t, l.chunk.min))
+		s.MaxValue = slices.Clone(upperBound(l.t, l.chunk.max))
+	}
+	return s
+}
+
+// order tells readers whether they can search the pages' bounds by halves.
+func (l *leafWriter) order() format.BoundaryOrder {
+	c := &l.index.columns
+	ascending, descending, last := true, true, -1
+	for i, null := range c.NullPages {
+		if null {
+			continue
+		}
+		if last >= 0 {
+			low, high := l.compare(c.MinValues[i], c.MinValues[last]), l.compare(c.MaxValues[i], c.MaxValues[last])
+			ascending = ascending && low >= 0 && high >= 0
+			descending = descending && low <= 0 && high <= 0
+		}
+		last = i
+	}
+	switch {
+	case ascending:
+		return format.Ascending
+	case descending:
+		return format.Descending
+	}
+	return format.Unordered
+}

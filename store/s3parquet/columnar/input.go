@@ -1,0 +1,193 @@
+package columnar
+
+import (
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	// mergeGap is how many unneeded bytes a read takes along rather than being two reads.
+	mergeGap = 128 << 10
+	// mergeSize bounds the reads that are merged, so that several of them run at once.
+	mergeSize = 8 << 20
+	// maxReads bounds how many reads of one plan run at once.
+	maxReads = 16
+	// leastWindow bounds below what a column that does not fit the read-ahead is read in.
+	leastWindow = 256 << 10
+)
+
+// A span is a range of the file's bytes.
+type span struct{ off, end int64 }
+
+// A block is a span that is read at most once, when it is asked for or ahead of that.
+type block struct {
+	span
+	from *block // the larger block that this is a part of, or nil
+
+	once sync.Once
+	data []byte
+	err  error
+}
+
+func (b *block) load(r io.ReaderAt) ([]byte, error) {
+	b.once.Do(func() {
+		if b.from != nil {
+			var all []byte
+			if all, b.err = b.from.load(r); b.err == nil {
+				b.data = all[b.off-b.from.off : b.end-b.from.off]
+			}
+			b.from = nil
+			return
+		}
+		b.data = make([]byte, b.end-b.off)
+		b.err = readAt(r, b.data, b.off)
+	})
+	return b.data, b.err
+}
+
+// readAhead is the reads that nobody waits for yet.
+type readAhead struct {
+	running sync.WaitGroup
+	stop    atomic.Bool
+}
+
+// begin reads blocks in the background. An error is kept for who asks for the block.
+func (a *readAhead) begin(r io.ReaderAt, blocks []*block) {
+	for first := range min(len(blocks), maxReads) {
+		a.running.Go(func() {
+			for i := first; i < len(blocks) && !a.stop.Load(); i += maxReads {
+				_, _ = blocks[i].load(r)
+			}
+		})
+	}
+}
+
+// close waits until no read is running, and begins no other.
+func (a *readAhead) close() {
+	a.stop.Store(true)
+	a.running.Wait()
+}
+
+// An input gives one leaf the bytes of its pages, which it asks for in ascending order.
+type input struct {
+	r      io.ReaderAt
+	blocks []*block // in ascending order; the first is the one in buf
+	buf    []byte
+	bufOff int64
+	ahead  bool // read the next block while this one is in use
+	reads  *readAhead
+}
+
+// at returns at least n bytes from off on, or fewer if the blocks have no more. They are valid until the next call.
+func (in *input) at(off int64, n int) ([]byte, error) {
+	for {
+		end := in.bufOff + int64(len(in.buf))
+		if off >= in.bufOff && off+int64(n) <= end && off < end {
+			return in.buf[off-in.bufOff:], nil
+		}
+		for len(in.blocks) > 0 && in.blocks[0].end <= max(off, end) {
+			in.blocks = in.blocks[1:]
+		}
+		var left []byte
+		if off >= in.bufOff && off < end {
+			left = in.buf[off-in.bufOff:]
+		}
+		if len(in.blocks) == 0 || in.blocks[0].off > off+int64(len(left)) {
+			return left, nil
+		}
+		if err := in.advance(off, left); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// advance puts the first block that is left behind the bytes that are left.
+func (in *input) advance(off int64, left []byte) error {
+	next := in.blocks[0]
+	if in.ahead && len(in.blocks) > 1 {
+		following := in.blocks[1]
+		in.reads.begin(in.r, []*block{following})
+	}
+	data, err := next.load(in.r)
+	if err != nil {
+		return err
+	}
+	in.blocks = in.blocks[1:]
+	if len(left) == 0 {
+		in.buf, in.bufOff = data, next.off
+		return nil
+	}
+	in.buf, in.bufOff = slices.Concat(left, data[off+int64(len(left))-next.off:]), off
+	return nil
+}
+
+// planInputs arranges the reading of the spans of several leaves. If they fit the budget they are merged into few
+// reads, all of which begin at once; else each leaf reads a window at a time, and the next one ahead.
+func planInputs(r io.ReaderAt, leaves [][]span, budget int64, reads *readAhead) []*input {
+	inputs := make([]*input, len(leaves))
+	total := int64(0)
+	for i, spans := range leaves {
+		inputs[i] = &input{r: r, reads: reads}
+		for _, s := range spans {
+			total += s.end - s.off
+		}
+	}
+	if total > budget {
+		window := max(leastWindow, min(mergeSize, budget/int64(2*len(leaves))))
+		for i, spans := range leaves {
+			inputs[i].blocks, inputs[i].ahead = windows(spans, window), true
+		}
+		return inputs
+	}
+	merged := mergeSpans(slices.Concat(leaves...))
+	for i, spans := range leaves {
+		for _, s := range spans {
+			j, _ := slices.BinarySearchFunc(merged, s.off, func(b *block, off int64) int {
+				if b.end <= off {
+					return -1
+				}
+				return 1
+			})
+			inputs[i].blocks = append(inputs[i].blocks, &block{span: s, from: merged[j]})
+		}
+	}
+	if len(merged) > 1 {
+		reads.begin(r, merged)
+	}
+	return inputs
+}
+
+// mergeSpans joins spans that are near each other.
+func mergeSpans(spans []span) []*block {
+	slices.SortFunc(spans, func(a, b span) int { return int(min(max(a.off-b.off, -1), 1)) })
+	var merged []*block
+	for _, s := range spans {
+		if n := len(merged); n > 0 {
+			last := merged[n-1]
+			if s.off < last.end || s.off-last.end <= mergeGap && s.end-last.off <= mergeSize {
+				last.end = max(last.end, s.end)
+				continue
+			}
+		}
+		merged = append(merged, &block{span: s})
+	}
+	return merged
+}
+
+// windows cuts spans into blocks of bounded size, and joins the small ones between which little lies.
+func windows(spans []span, size int64) []*block {
+	var blocks []*block
+	for _, s := range spans {
+		if n := len(blocks); n > 0 && s.off-blocks[n-1].end <= mergeGap && s.end-blocks[n-1].off <= size {
+			blocks[n-1].end = s.end
+			continue
+		}
+		for ; s.end-s.off > size; s.off += size {
+			blocks = append(blocks, &block{span: span{s.off, s.off + size}})
+		}
+		blocks = append(blocks, &block{span: s})
+	}
+	return blocks
+}
