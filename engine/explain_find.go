@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,7 +9,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/zeebo/xxh3"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -223,72 +221,4 @@ func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) (entry uint3
 		}
 	}
 	return none, false
-}
-
-// readHistory reads every row that the parents have of the samples that were asked for.
-func (e *explainer) readHistory(ctx context.Context) error {
-	e.past, e.pastOf = make([]*table, len(e.tables)), make([][][]uint32, len(e.tables))
-	for s := range e.plan.sources {
-		e.past[s] = newTable(nil)
-		e.pastOf[s] = make([][]uint32, len(e.tuples))
-		if e.plan.sources[s].scan.snap == nil {
-			continue
-		}
-		if err := e.readPast(ctx, s); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *explainer) readPast(ctx context.Context, source int) error {
-	wanted := make(map[uint32][]uint32) // the source's entries, and the asked samples that have them
-	for i, tuple := range e.tuples {
-		if tuple != nil && tuple[source] != none {
-			wanted[tuple[source]] = append(wanted[tuple[source]], uint32(i))
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	scan, t, past := e.plan.sources[source].scan, e.tables[source], e.past[source]
-	scan.version = ""
-	for b, err := range scan.snap.Scan(ctx, scan.query()) {
-		if err != nil {
-			return fmt.Errorf("read table %q: %w", scan.key, err)
-		}
-		c, err := scan.prepare(b)
-		if err != nil {
-			return fmt.Errorf("read table %q: %w", scan.key, err)
-		}
-		past.chunks = append(past.chunks, c)
-		ids := pickColumns(c.keys, t.ids)
-		for i := range int(b.NumRows()) {
-			for _, sample := range wanted[t.entryOf(ids, i)] {
-				e.pastOf[source][sample] = append(e.pastOf[source][sample], uint32(len(past.rows)))
-				past.rows = append(past.rows, past.lastChunkRow(i))
-			}
-		}
-	}
-	for _, entries := range e.pastOf[source] {
-		slices.Reverse(entries)
-		slices.SortStableFunc(entries, func(a, b uint32) int { return past.compareTimes(b, a) })
-	}
-	return nil
-}
-
-// entryOf is the entry with the ids of row i of the columns, or none.
-func (t *table) entryOf(ids []keyColumn, i int) uint32 {
-	key, _ := appendKey(nil, ids, i)
-	slot, found := t.index.find(xxh3.Hash(key), func(entry uint32) bool { return t.hasIDs(entry, ids, i) })
-	if !found {
-		return none
-	}
-	return t.index.entry(slot)
-}
-
-func (t *table) compareTimes(a, b uint32) int {
-	pa, pb := t.rows[a], t.rows[b]
-	ta, tb := t.chunks[pa.chunk()].time(pa.row()), t.chunks[pb.chunk()].time(pb.row())
-	return cmp.Compare(ta, tb)
 }

@@ -86,16 +86,10 @@ func (e *explainer) explainAbsent(out *Explanation, i uint32, stored bool) {
 
 // inSource reports whether a source has rows that belong to the asked sample, and whether these are deleted.
 func (e *explainer) inSource(i uint32, source int) (found, deleted bool) {
-	var columns []int
-	var key tupleKey
-	key.tables = []*table{e.asked}
-	for _, j := range e.plan.join {
-		for c, k := range e.plan.compare {
-			if k.name == j.name {
-				columns = append(columns, j.keyIn(source))
-				key.columns = append(key.columns, frameKey{from: []sourceKey{{0, c}}})
-			}
-		}
+	asked, columns := e.joinColumns(source)
+	key := tupleKey{tables: []*table{e.asked}}
+	for _, c := range asked {
+		key.columns = append(key.columns, frameKey{from: []sourceKey{{0, c}}})
 	}
 	if _, live := key.find([]uint32{i}, e.tables[source].lookupBy(columns)); live {
 		return true, false
