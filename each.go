@@ -7,18 +7,16 @@ import (
 	"reflect"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/array/arreflect"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 	"github.com/cenkalti/backoff/v5"
 )
 
 // Each returns a [Processor] that calls fn for every sample.
 //
-// In and Out are structs whose fields name columns by their arrow tags, as package arreflect has them: In may name a part
-// of the sample's columns, and only these are read; Out names the columns to store. Pointers are for columns that may be
-// null; in a field that is no pointer, null is the zero value. Out may leave out the id columns; what it has of them must
-// be the sample's. Times are stored in microseconds.
+// In and Out are structs whose fields name columns by their arrow tags: In may name a part of the sample's columns, and
+// only these are read; Out names the columns to store. Pointers are for columns that may be null; in a field that is no
+// pointer, null is the zero value. Out may leave out the id columns; what it has of them must be the sample's. Times are
+// stored in microseconds, or as dates with the tag option date32; unsigned integers as wider signed ones.
 //
 // An error or a panic of fn fails that sample only. Columns that are missing, or of a type that does not fit the field,
 // are reported before any sample is processed.
@@ -59,16 +57,16 @@ func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBat
 }
 
 func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
-	ins, err := arreflect.RecordToSlice[In](withColumns(b.Rows, fieldNames[In]()))
-	if err != nil {
-		return answer{}, backoff.Permanent(fmt.Errorf("read the sample: %w", err))
-	}
+	rows := withColumns(b.Rows, fieldNames[In]())
 	var outs []Out
 	var of []int
 	for s := range b.samples {
-		made, err := call(ctx, b.timeout, func(ctx context.Context) ([]Out, error) {
-			return t.call(ctx, ins[b.first[s]:b.first[s+1]])
-		})
+		ins, err := arreflect.RecordToSlice[In](rows.NewSlice(int64(b.first[s]), int64(b.first[s+1])))
+		if err != nil {
+			b.fail(s, backoff.Permanent(fmt.Errorf("read the sample: %w", err)))
+			continue
+		}
+		made, err := call(ctx, b.timeout, func(ctx context.Context) ([]Out, error) { return t.call(ctx, ins) })
 		var panicked *PanicError
 		if errors.As(err, &panicked) {
 			logPanic(b, s, panicked)
@@ -85,18 +83,17 @@ func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
 	if len(outs) == 0 {
 		return answer{}, nil
 	}
-	rows, err := arreflect.RecordFromSlice(outs, memory.DefaultAllocator)
+	made, err := toRecord(outs)
 	if err != nil {
 		return answer{}, backoff.Permanent(fmt.Errorf("write the result: %w", err))
 	}
-	if rows, err = inMicroseconds(rows); err != nil {
-		return answer{}, backoff.Permanent(err)
-	}
-	return checkIDs(b, answer{rows: rows, of: of})
+	a := answer{rows: made, of: of}
+	checkIDs(b, a)
+	return a, nil
 }
 
 // checkIDs compares the ids that a result has with those of its sample. A result that has none takes the sample's.
-func checkIDs(b *Batch, a answer) (answer, error) {
+func checkIDs(b *Batch, a answer) {
 	rel := relationOf(b.Feature)
 	for _, name := range rel.keys {
 		col := column(a.rows, name)
@@ -111,29 +108,6 @@ func checkIDs(b *Batch, a answer) (answer, error) {
 			}
 		}
 	}
-	return a, nil
-}
-
-// inMicroseconds cuts times to what tables can hold.
-func inMicroseconds(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
-	var out sheet
-	for i, f := range rec.Schema().Fields() {
-		col := rec.Column(i)
-		if t, ok := f.Type.(*arrow.TimestampType); ok && t.Unit == arrow.Nanosecond {
-			times := col.(*array.Timestamp)
-			b := array.NewTimestampBuilder(memory.DefaultAllocator, &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: t.TimeZone})
-			for row := range times.Len() {
-				if times.IsNull(row) {
-					b.AppendNull()
-				} else {
-					b.Append(arrow.Timestamp(times.Value(row).ToTime(arrow.Nanosecond).UnixMicro()))
-				}
-			}
-			col = b.NewArray()
-		}
-		out.add(f.Name, col)
-	}
-	return out.record(rec.NumRows()), nil
 }
 
 // prepare checks both structs against the columns.

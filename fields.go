@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array/arreflect"
 	"github.com/apache/arrow-go/v18/arrow/decimal128"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -17,50 +15,53 @@ import (
 
 // fieldNames returns the columns that a struct names.
 func fieldNames[T any]() []string {
-	s, err := arreflect.InferSchema[T]()
+	cols, err := structColumns(reflect.TypeFor[T]())
 	if err != nil {
 		return nil
 	}
-	return columnNames(s)
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.name
+	}
+	return names
 }
 
 // inputColumns returns the columns that the struct In names. All problems are reported at once.
 func inputColumns[In any](have *arrow.Schema) ([]string, error) {
 	t := reflect.TypeFor[In]()
-	schema, err := structSchema[In]()
+	cols, err := structColumns(t)
 	if err != nil {
 		return nil, err
 	}
 	var problems []error
-	for _, name := range columnNames(schema) {
-		field, _ := structField(t, name)
-		cols, ok := have.FieldsByName(name)
+	for _, c := range cols {
+		given, ok := have.FieldsByName(c.name)
 		switch {
 		case !ok:
-			problems = append(problems, fmt.Errorf("field %s.%s: the samples have no column %q, only %q", t, field.Name, name,
+			problems = append(problems, fmt.Errorf("field %s.%s: the samples have no column %q, only %q", t, c.field.Name, c.name,
 				columnNames(have)))
-		case !holds(field.Type, cols[0].Type):
-			problems = append(problems, fmt.Errorf("field %s.%s is %s, which cannot hold column %q of type %s", t, field.Name,
-				field.Type, name, cols[0].Type))
+		case !holds(c.field.Type, given[0].Type):
+			problems = append(problems, fmt.Errorf("field %s.%s is %s, which cannot hold column %q of type %s", t, c.field.Name,
+				c.field.Type, c.name, given[0].Type))
 		}
 	}
-	return columnNames(schema), errors.Join(problems...)
+	return fieldNames[In](), errors.Join(problems...)
 }
 
-// outputColumns checks the columns that the struct Out names against the table.
+// outputColumns checks the columns that the struct Out names, also against the table.
 func outputColumns[Out any](k task) error {
-	schema, err := structSchema[Out]()
+	t := reflect.TypeFor[Out]()
+	st, err := structType(t)
 	if err != nil {
 		return err
 	}
-	t := reflect.TypeFor[Out]()
 	var problems []error
-	for _, name := range columnNames(schema) {
-		if feature.IsSystemColumn(name) && name != feature.ColDataVersionByField {
-			field, _ := structField(t, name)
-			problems = append(problems, fmt.Errorf("field %s.%s: column %q is written by the runner", t, field.Name, name))
+	for _, f := range st.Fields() {
+		if feature.IsSystemColumn(f.Name) && f.Name != feature.ColDataVersionByField {
+			problems = append(problems, fmt.Errorf("%s: column %q is written by the runner", t, f.Name))
 		}
 	}
+	schema := arrow.NewSchema(st.Fields(), nil)
 	if k.rel.expands {
 		for _, id := range k.feature.Spec().IDColumns {
 			if !slices.Contains(k.rel.keys, id) && !schema.HasField(id) {
@@ -68,47 +69,10 @@ func outputColumns[Out any](k task) error {
 			}
 		}
 	}
-	if err := k.rows.fitsTable(stripped(schema)); err != nil {
+	if err := k.rows.fitsTable(schema); err != nil {
 		problems = append(problems, fmt.Errorf("%s: %w", t, err))
 	}
 	return errors.Join(problems...)
-}
-
-// stripped has times in the unit in which they are stored.
-func stripped(s *arrow.Schema) *arrow.Schema {
-	fields := s.Fields()
-	for i, f := range fields {
-		if t, ok := f.Type.(*arrow.TimestampType); ok {
-			fields[i].Type = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: t.TimeZone}
-		}
-	}
-	return arrow.NewSchema(fields, nil)
-}
-
-func structSchema[T any]() (*arrow.Schema, error) {
-	t := reflect.TypeFor[T]()
-	if t.Kind() != reflect.Struct {
-		return nil, fmt.Errorf("%s is not a struct whose fields name columns", t)
-	}
-	s, err := arreflect.InferSchema[T]()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", t, err)
-	}
-	return s, nil
-}
-
-// structField finds the field that names a column, also in embedded structs.
-func structField(t reflect.Type, column string) (reflect.StructField, bool) {
-	for _, f := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(f.Tag.Get("arrow"), ",")
-		if name == "" {
-			name = f.Name
-		}
-		if name == column {
-			return f, true
-		}
-	}
-	return reflect.StructField{Name: column}, false
 }
 
 // holds reports whether values of a column can be put into a Go type. Integers may have other widths; a value that does
@@ -155,10 +119,11 @@ func holdsStruct(t reflect.Type, col *arrow.StructType) bool {
 	if t.Kind() != reflect.Struct {
 		return false
 	}
-	for _, m := range col.Fields() {
-		if f, ok := structField(t, m.Name); ok && !holds(f.Type, m.Type) {
+	cols, err := structColumns(t)
+	for _, c := range cols {
+		if m, ok := col.FieldByName(c.name); ok && !holds(c.field.Type, m.Type) {
 			return false
 		}
 	}
-	return true
+	return err == nil
 }
