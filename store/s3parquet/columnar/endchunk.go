@@ -13,17 +13,18 @@ func (l *leafWriter) endChunk(off int64) (parts [][]byte, meta format.ColumnMeta
 	if err := l.endPage(); err != nil {
 		return nil, meta, index, err
 	}
-	pages := l.encoded
 	meta = format.ColumnMetaData{
 		Type: l.physical, PathInSchema: l.path, Codec: format.Snappy, NumValues: l.entries, DataPageOffset: off,
 		Encoding: []format.Encoding{format.Plain, format.RLE},
 	}
 	if l.dictData > 0 {
-		if parts, err = l.dictionaryPage(); err != nil {
+		page, err := l.dictionaryPage()
+		if err != nil {
 			return nil, meta, index, err
 		}
+		parts = append(parts, page)
 		meta.DictionaryPageOffset = off
-		meta.DataPageOffset = off + int64(len(parts[0]))
+		meta.DataPageOffset = off + int64(len(page))
 		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
 		meta.EncodingStats = append(meta.EncodingStats,
 			format.PageEncodingStats{PageType: format.DictionaryPage, Encoding: format.Plain, Count: 1},
@@ -36,25 +37,24 @@ func (l *leafWriter) endChunk(off int64) (parts [][]byte, meta format.ColumnMeta
 	for i := range l.index.offsets.PageLocations {
 		l.index.offsets.PageLocations[i].Offset += meta.DataPageOffset
 	}
-	meta.TotalCompressedSize = meta.DataPageOffset - off + int64(len(pages))
+	meta.TotalCompressedSize = meta.DataPageOffset - off + l.encoded
 	meta.TotalUncompressedSize = l.raw
 	meta.Statistics = l.chunkStats()
 	l.index.columns.BoundaryOrder = l.order()
 	index = l.index
+	parts = append(parts, l.pages...)
 	l.file.include(&l.chunk, l.compare)
 	l.startChunk()
-	return append(parts, pages), meta, index, nil
+	return parts, meta, index, nil
 }
 
 // dictionaryPage encodes the dictionary, which comes first in the chunk although it is known last.
-func (l *leafWriter) dictionaryPage() ([][]byte, error) {
-	l.encoded = nil
+func (l *leafWriter) dictionaryPage() ([]byte, error) {
 	l.payload = append(l.payload[:0], l.dict.plain...)
 	header := format.PageHeader{Type: format.DictionaryPage, DictionaryPageHeader: thrift.New(format.DictionaryPageHeader{
 		NumValues: int32(len(l.dict.values)), Encoding: format.Plain,
 	})}
-	err := l.encode(&header)
-	return [][]byte{l.encoded}, err
+	return l.encode(&header)
 }
 
 func (l *leafWriter) chunkStats() format.Statistics {

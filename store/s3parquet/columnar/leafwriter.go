@@ -8,14 +8,14 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
 )
 
 const (
 	// pageBytes and pageRows bound a page, so that a single row can be had without reading much else.
-	pageBytes = 256 << 10
+	pageBytes = 64 << 10
 	pageRows  = 20_000
 )
 
@@ -39,7 +39,8 @@ type leafWriter struct {
 	// The chunk at hand.
 	dict     *dictionary // nil when it does not pay
 	indexing bool        // the page at hand refers to the dictionary
-	encoded  []byte      // the pages
+	pages    [][]byte    // encoded
+	encoded  int64       // the size of the pages
 	dictData int         // how many of them have indexes
 	plain    int         // how many have values
 	entries  int64
@@ -78,18 +79,18 @@ func (l *leafWriter) startChunk() {
 	if l.indexing {
 		l.dict = newDictionary()
 	}
-	l.encoded, l.dictData, l.plain, l.entries, l.first, l.raw = nil, 0, 0, 0, 0, 0
+	l.pages, l.encoded, l.dictData, l.plain, l.entries, l.first, l.raw = nil, 0, 0, 0, 0, 0, 0
 	l.chunk.reset()
 	l.index = pageIndex{hasStats: true}
 }
 
 // size is about how many bytes the chunk has.
 func (l *leafWriter) size() int64 {
-	n := len(l.encoded) + len(l.values) + len(l.indexes) + len(l.defs)/8
+	n := len(l.values) + len(l.indexes) + len(l.defs)/8
 	if l.dict != nil {
 		n += len(l.dict.plain)
 	}
-	return int64(n)
+	return l.encoded + int64(n)
 }
 
 // append adds entries of an array.
@@ -230,18 +231,20 @@ func (l *leafWriter) endPage() error {
 		l.payload = append(l.payload, l.values...)
 		l.plain++
 	}
-	at := len(l.encoded)
 	header := format.PageHeader{Type: format.DataPage, DataPageHeader: thrift.New(format.DataPageHeader{
 		NumValues: int32(len(l.defs)), Encoding: encoding,
 		DefinitionLevelEncoding: format.RLE, RepetitionLevelEncoding: format.RLE,
 		Statistics: format.Statistics{NullCount: l.page.nulls},
 	})}
-	if err := l.encode(&header); err != nil {
+	page, err := l.encode(&header)
+	if err != nil {
 		return err
 	}
 	l.index.offsets.PageLocations = append(l.index.offsets.PageLocations, format.PageLocation{
-		Offset: int64(at), CompressedPageSize: int32(len(l.encoded) - at), FirstRowIndex: l.first,
+		Offset: l.encoded, CompressedPageSize: int32(len(page)), FirstRowIndex: l.first,
 	})
+	l.pages = append(l.pages, page)
+	l.encoded += int64(len(page))
 	l.endPageStats()
 	l.first += int64(l.rows)
 	l.entries += int64(len(l.defs))
@@ -258,19 +261,18 @@ func (l *leafWriter) chooseEncoding() {
 	}
 }
 
-// encode compresses the payload and appends it, after its header, to the chunk.
-func (l *leafWriter) encode(header *format.PageHeader) error {
-	l.packed = snappy.Encode(l.packed[:cap(l.packed)], l.payload)
+// encode compresses the payload and returns it after its header.
+func (l *leafWriter) encode(header *format.PageHeader) ([]byte, error) {
+	l.packed = s2.EncodeSnappy(l.packed[:cap(l.packed)], l.payload)
 	header.UncompressedPageSize = int32(len(l.payload))
 	header.CompressedPageSize = int32(len(l.packed))
 	header.CRC = int32(crc32.ChecksumIEEE(l.packed))
 	b, err := encodeThrift(*header)
 	if err != nil {
-		return fmt.Errorf("write page header: %w", err)
+		return nil, fmt.Errorf("write page header: %w", err)
 	}
-	l.encoded = append(append(l.encoded, b...), l.packed...)
 	l.raw += int64(len(b) + len(l.payload))
-	return nil
+	return slices.Concat(b, l.packed), nil
 }
 
 func (l *leafWriter) endPageStats() {
