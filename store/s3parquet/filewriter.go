@@ -137,17 +137,18 @@ func (w *fileWriter) begin(ctx context.Context) error {
 	r, pipe := io.Pipe()
 	f := &openFile{pipe: pipe, put: make(chan error, 1),
 		name: fmt.Sprintf("part-%05d-%s-c000.snappy.parquet", len(w.done), uuid.NewString())}
-	var err error
-	if f.writer, err = columnar.NewWriter(pipe, w.schema, columnar.WriterOptions{SortedBy: w.sortedBy}); err != nil {
-		return err
-	}
 	w.open, w.names = f, append(w.names, f.name)
+	// The upload begins first, because a new writer writes at once.
 	go func() {
 		size, err := w.store.bucket.Put(ctx, path.Join(w.table.Path, f.name), r)
 		f.size = size
 		r.CloseWithError(cmp.Or(err, io.ErrClosedPipe)) // the writer must not wait for a reader that is gone
 		f.put <- err
 	}()
+	var err error
+	if f.writer, err = columnar.NewWriter(pipe, w.schema, columnar.WriterOptions{SortedBy: w.sortedBy}); err != nil {
+		return errors.Join(err, w.abort(err))
+	}
 	return nil
 }
 
