@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 
@@ -156,13 +157,23 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 		return err
 	})
 	if err != nil { // before the summary, which is the last line
-		fmt.Fprintln(e.Stderr, "error:", err)
+		fmt.Fprintln(e.Stderr, "error:", printable(err.Error()))
 	}
 	fmt.Fprintln(e.Stderr, results.Summary())
 	if err != nil {
 		return &cli.ExitError{Code: exitCode(ctx, err)}
 	}
 	return nil
+}
+
+// printable takes what could steer a terminal out of a text, since samples and processors have a say in it.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
 }
 
 // exitCode is the documented status of an error of Run.
