@@ -11,8 +11,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/bitutil"
 )
 
-// Cells are the values of one column of one batch, prepared for reading row by row without any interface: numbers, dates
-// and times as 64-bit integers, strings and all else as bytes.
+// Cells are the values of one column of one batch, prepared for reading row by row without any interface: numbers,
+// dates and times as 64-bit integers, strings and all else as bytes.
 type cells struct {
 	fixed        []int64 // nil for bytes
 	offsets      []int32
@@ -136,8 +136,8 @@ func decimalCells(a *array.Decimal128) ([]int32, []byte) {
 	return offsets, values
 }
 
-// memberCells prepares a member of a by-field column, which is a struct, or a map where Metaxy runs in its map mode. Rows
-// without the member have nulls.
+// memberCells prepares a member of a by-field column, which is a struct, or a map where Metaxy runs in its map mode.
+// Rows without the member have nulls.
 func memberCells(a arrow.Array, member string) (cells, error) {
 	switch a := a.(type) {
 	case *array.Struct:

@@ -22,8 +22,9 @@ type Digest struct {
 	LastUpdated time.Time
 }
 
-// DataVersion digests the current samples of the feature's table. The version is the sum, modulo 2^128, of the samples'
-// XXH3-128 hashes, so that neither the order of rows nor how they are spread over files matters, nor their history.
+// DataVersion digests the current samples of the feature's table. The version is the sum, modulo 2^128, of the
+// samples' XXH3-128 hashes, so that neither the order of rows nor how they are spread over files matters, nor their
+// history.
 func DataVersion(ctx context.Context, snap store.Snapshot, f *feature.Feature) (Digest, error) {
 	scan := tableScan{key: f.Key(), snap: snap, version: f.Version(), texts: []string{feature.ColDataVersion}}
 	for i, id := range idColumns(f) {

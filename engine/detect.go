@@ -12,8 +12,9 @@ import (
 // detectRows is how many rows DetectHashing looks at.
 const detectRows = 100
 
-// DetectHashing finds out how the rows of a table that records no hashing are versioned, by recomputing the provenance of
-// some of them. It reports false when the rows do not tell: there are none, they disagree, or several algorithms fit.
+// DetectHashing finds out how the rows of a table that records no hashing are versioned, by recomputing the
+// provenance of some of them. It reports false when the rows do not tell: there are none, they disagree, or several
+// algorithms fit.
 func DetectHashing(ctx context.Context, snap store.Snapshot, f *feature.Feature) (Hashing, bool, error) {
 	d := detector{feature: f, fits: Hashes(), length: -1}
 	columns := []string{feature.ColProvenanceByField, feature.ColProvenance, feature.ColFeatureVersion}
@@ -92,8 +93,8 @@ func joinTexts(dst []byte, texts []cells, i int, ok bool) ([]byte, bool) {
 	return dst, ok
 }
 
-// test drops the algorithms that do not give the stored version. Feature versions have the length that all hashes of a
-// store are cut to.
+// test drops the algorithms that do not give the stored version. Feature versions have the length that all hashes of
+// a store are cut to.
 func (d *detector) test(input, stored []byte, length int) {
 	if d.length < 0 {
 		d.length = length

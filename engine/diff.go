@@ -6,7 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A decision says which expected samples are new and stale, by their numbers, and which entries of the target are orphaned.
+// A decision says which expected samples are new and stale, by their numbers, and which entries of the target are
+// orphaned.
 type decision struct {
 	fresh, stale []uint32
 	orphaned     []uint32
@@ -86,8 +87,9 @@ func (d *differ) compare(from, to int) decision {
 // judge decides about one expected sample, for which this entry of the target was found or none, and marks the stored
 // samples that it stands for.
 //
-// A sample that a parent gives no version is unresolvable, whatever is stored: there is nothing to compute it from. A given
-// sample without a version is like any other as long as it is new; later there is no telling whether it changed.
+// A sample that a parent gives no version is unresolvable, whatever is stored: there is nothing to compute it from. A
+// given sample without a version is like any other as long as it is new; later there is no telling whether it
+// changed.
 func (d *differ) judge(v *versioner, tuple []uint32, entry uint32, found bool) verdict {
 	version, complete := v.compute(tuple)
 	out := isNew

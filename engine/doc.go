@@ -13,7 +13,25 @@
 // A new version of the frames thus makes the sample of thumbnails stale and leaves the one of speech alone.
 //
 // [Resolve] compares the provenance that every sample should have with the one that is stored and returns the
-// [Increment]: new, stale and orphaned samples. It reads only what decides; the increment fetches the other columns when
-// they are asked for. [Seal] adds the system columns to computed rows. Nothing in this package writes, looks at a clock
-// or keeps a global.
+// [Increment]: new, stale and orphaned samples. [Seal] adds the system columns to computed rows, [Read] reads a table as it
+// stands, [DataVersion] sums it up, [Explain] says why a sample is in an increment or is not. Nothing in this package
+// writes, looks at a clock or keeps a global.
+//
+// # Stages
+//
+// Resolve decides first and fetches later. Each stage has a file, takes what the one before returned, and knows nothing of
+// those after it:
+//
+//	plan    which columns to read, join and compare by, and how versions come about; from specs and schemas alone
+//	load    ids, needed field versions and times of each table, nothing else, all tables at the same time
+//	latest  the newest row of each sample, by deletion or update time, then by place in the table
+//	join    expected samples as tuples of rows, one of each parent: required parents first, then optional ones
+//	diff    the provenance of each tuple against the stored one, in parts side by side
+//
+// What remains is the increment: for each sample a reference to a row of each parent. Its batches fetch the other columns
+// and compute the versions again as they are read (frame). Samples given by the caller are a parent like any other, whose
+// rows are in memory and whose versions are taken as they are.
+//
+// Lineage other than one to one, filters and staleness predicates are refused with [ErrUnsupported] while planning; a wrong
+// answer is never given in their place.
 package engine

@@ -31,8 +31,8 @@ type Explanation struct {
 	Reasons []string
 	// Expected and Stored are the sample's provenances; "" without one.
 	Expected, Stored string
-	// FeatureVersion is the feature's version; StoredFeatureVersion is that of the newest stored row of this sample, ""
-	// without one.
+	// FeatureVersion is the feature's version; StoredFeatureVersion is that of the newest stored row of this sample,
+	// "" without one.
 	FeatureVersion, StoredFeatureVersion string
 	// Fields compares field by field, in the order of the spec. It is empty for a sample that is not expected.
 	Fields []FieldExplanation
@@ -46,8 +46,8 @@ type FieldExplanation struct {
 	Changed bool
 	// Expected and Stored are the field's provenances; "" without one.
 	Expected, Stored string
-	// Inputs are the parent fields that it is computed from, in the order in which they are hashed. A given sample has
-	// none.
+	// Inputs are the parent fields that it is computed from, in the order in which they are hashed. A given sample
+	// has none.
 	Inputs []InputExplanation
 }
 
@@ -59,16 +59,19 @@ type InputExplanation struct {
 	Now string
 	// Then is the data version that the stored row was computed from, if Known.
 	Then string
-	// Known says that the stored provenance was reproduced, from the parent's present or older rows. False says that no
-	// combination of rows that are still there gives it, or that nothing is stored.
+	// Known says that the stored provenance was reproduced, from the parent's present or older rows. False says that
+	// no combination of rows that are still there gives it, or that nothing is stored.
 	Known bool
 	// Changed says that Then is known and differs from Now.
 	Changed bool
 }
 
-// Explain says of each of the samples why it is, or is not, in the increment that Resolve returns with the same options.
-// Each id maps the columns by which samples are compared, which are the feature's id columns, to their values as text.
-func Explain(ctx context.Context, r store.Reader, f *feature.Feature, ids []map[string]string, o Options) ([]Explanation, error) {
+// Explain says of each of the samples why it is, or is not, in the increment that Resolve returns with the same
+// options. Each id maps the columns by which samples are compared, which are the feature's id columns, to their
+// values as text.
+func Explain(
+	ctx context.Context, r store.Reader, f *feature.Feature, ids []map[string]string, o Options) ([]Explanation, error,
+) {
 	p, err := prepare(ctx, r, f, o)
 	if err != nil {
 		return nil, err

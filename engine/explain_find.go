@@ -14,7 +14,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// An explainer collects what is known about the samples that were asked for. Its slices have an element for each of them.
+// An explainer collects what is known about the samples that were asked for. Its slices have an element for each of
+// them.
 type explainer struct {
 	plan    *plan
 	asked   *table
@@ -49,10 +50,12 @@ func (p *plan) parseIDs(ids []map[string]string) (*table, error) {
 		for _, id := range ids {
 			text, ok := id[k.name]
 			if !ok || len(id) != len(p.compare) {
-				return nil, fmt.Errorf("%w: an id has the columns %q; expected %q", ErrPlan, slices.Sorted(maps.Keys(id)), p.compareKeys())
+				return nil, fmt.Errorf("%w: an id has the columns %q; expected %q",
+					ErrPlan, slices.Sorted(maps.Keys(id)), p.compareKeys())
 			}
 			if err := appendText(b, text); err != nil {
-				return nil, fmt.Errorf("%w: %q is no value of the id column %q, which is of type %s", ErrPlan, text, k.name, fields[i].Type)
+				return nil, fmt.Errorf("%w: %q is no value of the id column %q, which is of type %s",
+					ErrPlan, text, k.name, fields[i].Type)
 			}
 		}
 		cols[i] = b.NewArray()
@@ -144,7 +147,8 @@ func (e *explainer) find(expected *tuples) {
 	}
 }
 
-// readStored reads what is stored of the asked samples: their versions, and under which feature version they were written.
+// readStored reads what is stored of the asked samples: their versions, and under which feature version they were
+// written.
 func (e *explainer) readStored(ctx context.Context) error {
 	n := len(e.asked.rows)
 	e.stored, e.written, e.deleted = make([]*storedSample, n), make([]string, n), make([]bool, n)
@@ -182,7 +186,8 @@ func (e *explainer) readStored(ctx context.Context) error {
 }
 
 func (e *explainer) readSample(ctx context.Context, ref store.RowRef) (*storedSample, error) {
-	rec, err := e.plan.target.snap.Fetch(ctx, []store.RowRef{ref}, []string{feature.ColProvenanceByField, feature.ColProvenance})
+	rec, err := e.plan.target.snap.Fetch(ctx, []store.RowRef{ref},
+		[]string{feature.ColProvenanceByField, feature.ColProvenance})
 	if err != nil {
 		return nil, err
 	}
@@ -206,8 +211,8 @@ func (e *explainer) readSample(ctx context.Context, ref store.RowRef) (*storedSa
 	return out, nil
 }
 
-// findRow looks through a table for an entry with the tuple's key in the given columns, a deleted one too. It returns none
-// without any.
+// findRow looks through a table for an entry with the tuple's key in the given columns, a deleted one too. It returns
+// none without any.
 func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) (entry uint32, deleted bool) {
 	for e, p := range t.rows {
 		keys := t.chunks[p.chunk()].keys

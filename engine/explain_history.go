@@ -25,8 +25,8 @@ func (e *explainer) readHistory(ctx context.Context) error {
 	return nil
 }
 
-// readPast reads a source's rows of the asked samples: those with the ids of the row that the sample has of the source or,
-// where an optional parent has none, those with the sample's join key.
+// readPast reads a source's rows of the asked samples: those with the ids of the row that the sample has of the
+// source or, where an optional parent has none, those with the sample's join key.
 func (e *explainer) readPast(ctx context.Context, source int) error {
 	wanted := make(map[uint32][]uint32) // the source's entries, and the asked samples that have them
 	var absent []uint32                 // the expected samples that have none
@@ -54,28 +54,32 @@ func (e *explainer) readPast(ctx context.Context, source int) error {
 		if err != nil {
 			return fmt.Errorf("read table %q: %w", scan.key, err)
 		}
-		past.chunks = append(past.chunks, c)
-		before := len(past.rows)
 		ids, join := pickColumns(c.keys, t.ids), pickColumns(c.keys, columns)
-		for i := range int(b.NumRows()) {
-			samples := wanted[t.entryOf(ids, i)]
-			if len(absent) > 0 {
-				samples = append(slices.Clone(samples), byJoin.amongst(absent, join, i)...)
-			}
-			for _, sample := range samples {
-				e.pastOf[source][sample] = append(e.pastOf[source][sample], uint32(len(past.rows)))
-				past.rows = append(past.rows, past.lastChunkRow(i))
-			}
-		}
-		if len(past.rows) == before {
-			past.chunks = past.chunks[:len(past.chunks)-1]
-		}
+		e.addPast(source, c, int(b.NumRows()), func(i int) []uint32 {
+			return slices.Concat(wanted[t.entryOf(ids, i)], byJoin.amongst(absent, join, i))
+		})
 	}
 	for _, entries := range e.pastOf[source] {
 		slices.Reverse(entries)
 		slices.SortStableFunc(entries, func(a, b uint32) int { return past.compareTimes(b, a) })
 	}
 	return nil
+}
+
+// addPast keeps those of the n rows of a chunk that belong to asked samples.
+func (e *explainer) addPast(source int, c chunk, n int, samplesOf func(i int) []uint32) {
+	past := e.past[source]
+	before := len(past.rows)
+	past.chunks = append(past.chunks, c)
+	for i := range n {
+		for _, sample := range samplesOf(i) {
+			e.pastOf[source][sample] = append(e.pastOf[source][sample], uint32(len(past.rows)))
+			past.rows = append(past.rows, past.lastChunkRow(i))
+		}
+	}
+	if len(past.rows) == before {
+		past.chunks = past.chunks[:len(past.chunks)-1]
+	}
 }
 
 // joinColumns are the join columns as keys of the asked samples and of a source.

@@ -5,11 +5,12 @@ import (
 	"slices"
 )
 
-// maxCombinations is how many combinations of the parents' rows are tried to find what a stored row was computed from.
+// maxCombinations is how many combinations of the parents' rows are tried to find what a stored row was computed
+// from.
 const maxCombinations = 10_000
 
-// reproduce finds rows of the parents, present or past, from which the field gets the stored version. It returns an entry of
-// e.past for each source, or nil.
+// reproduce finds rows of the parents, present or past, from which the field gets the stored version. It returns an
+// entry of e.past for each source, or nil.
 func (e *explainer) reproduce(i uint32, f *fieldPlan, stored string) []uint32 {
 	v := newVersioner(&e.plan.versions, e.plan.hashing, e.past)
 	rows := make([]uint32, len(e.past))
@@ -156,7 +157,8 @@ func staleReasons(fields []FieldExplanation) []string {
 		}
 	}
 	if len(out) == 0 {
-		out = append(out, "the stored provenance is not the one of the stored fields; it was made with another hashing or set by hand")
+		out = append(out, "the stored provenance is not the one of the stored fields; "+
+			"it was made with another hashing or set by hand")
 	}
 	return out
 }

@@ -82,8 +82,8 @@ func (p *plan) planFrames(target store.Snapshot) {
 	}
 }
 
-// addParentColumns gathers the columns of all parents. Each join column is there once, and so are those that are always
-// null: the first parent's metaxy_deleted_at, and the one that Metaxy carries along from a second parent.
+// addParentColumns gathers the columns of all parents. Each join column is there once, and so are those that are
+// always null: the first parent's metaxy_deleted_at, and the one that Metaxy carries along from a second parent.
 func (p *plan) addParentColumns(b *frameBuilder) {
 	for _, i := range p.order {
 		for _, c := range p.sources[i].columns {
@@ -110,6 +110,9 @@ func (p *plan) joinColumn(name string, only fetchColumn) frameColumn {
 		if k.name == name {
 			var c frameColumn
 			for _, from := range k.from {
+				if len(c.from) > 0 && !p.sources[k.from[0].source].optional {
+					break // a required parent has a row of every sample
+				}
 				c.from = append(c.from, fetchColumn{from.source, p.sources[from.source].scan.keys[from.key]})
 			}
 			return c
@@ -126,8 +129,8 @@ func (p *plan) byFieldType() arrow.DataType {
 	return arrow.StructOf(fields...)
 }
 
-// addSampleColumns takes the columns of the given samples. Their metaxy_provenance is computed again; data versions are
-// those of the samples if these have them by field, else the provenance.
+// addSampleColumns takes the columns of the given samples. Their metaxy_provenance is computed again; data versions
+// are those of the samples if these have them by field, else the provenance.
 func (p *plan) addSampleColumns(b *frameBuilder) {
 	var byField arrow.DataType
 	overridden := false

@@ -92,7 +92,8 @@ func collect(t testing.TB, seq iter.Seq2[arrow.RecordBatch, error]) []arrow.Reco
 	return out
 }
 
-// rowTexts writes every row of the batches as "column:type=value" in order of the columns' names, in order of the texts.
+// rowTexts writes every row of the batches as "column:type=value" in order of the columns' names, in order of the
+// texts.
 func rowTexts(t testing.TB, recs ...arrow.RecordBatch) []string {
 	t.Helper()
 	var out []string

@@ -36,7 +36,8 @@ func ParseHash(name string) (Hash, error) {
 		}
 	}
 	if name == "farmhash" {
-		return "", fmt.Errorf("%w: farmhash is not supported, as in Metaxy on Polars; choose one of %v", ErrHashing, Hashes())
+		return "", fmt.Errorf("%w: farmhash is not supported, as in Metaxy on Polars; choose one of %v",
+			ErrHashing, Hashes())
 	}
 	return "", fmt.Errorf("%w: unknown algorithm %q; choose one of %v", ErrHashing, name, Hashes())
 }

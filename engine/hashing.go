@@ -51,8 +51,8 @@ func (h Hashing) Properties() map[string]string {
 	}
 }
 
-// Check returns an error wrapping ErrHashing if the table of the feature records another hashing. A table that records
-// none passes; [DetectHashing] can tell more.
+// Check returns an error wrapping ErrHashing if the table of the feature records another hashing. A table that
+// records none passes; [DetectHashing] can tell more.
 func (h Hashing) Check(snap store.Snapshot, key feature.Key) error {
 	p := snap.Properties()
 	algorithm, ok := p[propertyAlgorithm]

@@ -58,8 +58,8 @@ func (inc *Increment) Feature() *feature.Feature { return inc.plan.feature }
 // Count is the number of samples with the status.
 func (inc *Increment) Count(s Status) int64 { return inc.parts[s].count() }
 
-// Unresolvable is the number of expected samples about which nothing can be said, because a field that they are computed
-// from has no version. They are in no part of the increment.
+// Unresolvable is the number of expected samples about which nothing can be said, because a field that they are
+// computed from has no version. They are in no part of the increment.
 func (inc *Increment) Unresolvable() int64 { return inc.unresolvable }
 
 // IDColumns are the columns that identify a sample.
@@ -70,9 +70,11 @@ func (inc *Increment) IDColumns() []string { return idColumns(inc.plan.feature) 
 func (inc *Increment) Schema(s Status) *arrow.Schema { return inc.parts[s].reader.frame.schema }
 
 // Batches yields the samples with the status in batches of at most size rows (0 means 1024), with exactly the named
-// columns (nil means all). It reads the columns as it goes. A column that the samples do not have is an error wrapping
-// ErrPlan. Iteration ends after the first error.
-func (inc *Increment) Batches(ctx context.Context, s Status, columns []string, size int) iter.Seq2[arrow.RecordBatch, error] {
+// columns (nil means all). It reads the columns as it goes. A column that the samples do not have is an error
+// wrapping ErrPlan. Iteration ends after the first error.
+func (inc *Increment) Batches(
+	ctx context.Context, s Status, columns []string, size int,
+) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		part := inc.parts[s]
 		picked, err := part.reader.frame.pick(columns)

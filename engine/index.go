@@ -2,8 +2,9 @@ package engine
 
 import "math/bits"
 
-// An index is a hash table from keys to the numbers of entries, which are kept elsewhere. It stores 32 bits of each hash
-// to find its place when the table grows and to tell nearly all unequal keys apart; the caller compares the rest.
+// An index is a hash table from keys to the numbers of entries, which are kept elsewhere. It stores 32 bits of each
+// hash to find its place when the table grows and to tell nearly all unequal keys apart; the caller compares the
+// rest.
 type index struct {
 	slots []uint64 // the hash's upper half, then the entry's number plus one; 0 is free
 	used  int
@@ -13,9 +14,9 @@ type index struct {
 // blockRows is how many rows are hashed before any of them is looked up.
 const blockRows = 256
 
-// warm brings the slots of some hashes into the processor's cache. These loads do not wait for each other, as those of one
-// lookup after another would; on big tables that more than halves the time of a lookup. The sum keeps them from being
-// optimised away.
+// warm brings the slots of some hashes into the processor's cache. These loads do not wait for each other, as those
+// of one lookup after another would; on big tables that more than halves the time of a lookup. The sum keeps them
+// from being optimised away.
 func (x *index) warm(hashes []uint64) (sum uint64) {
 	slots, shift := x.slots, x.shift&31
 	for _, h := range hashes {

@@ -21,8 +21,9 @@ func (t *tuples) len() int { return len(t.entries) / t.width }
 
 func (t *tuples) at(i int) []uint32 { return t.entries[i*t.width : (i+1)*t.width] }
 
-// joinSources relates the rows of the sources. Required parents are joined first, and a sample needs a row of each; optional
-// ones add to it what they have. If all are optional, any of them makes a sample. A null key relates to nothing.
+// joinSources relates the rows of the sources. Required parents are joined first, and a sample needs a row of each;
+// optional ones add to it what they have. If all are optional, any of them makes a sample. A null key relates to
+// nothing.
 func (p *plan) joinSources(ctx context.Context, tables []*table) (*tuples, error) {
 	if len(p.order) == 0 {
 		return &tuples{width: len(tables)}, nil
@@ -136,7 +137,8 @@ func (k *frameKey) keyIn(source int) int {
 // minPart is how many rows are worth another goroutine.
 const minPart = 4096
 
-// inParts splits the numbers below n into as many parts as there are processors and returns what do makes of each, in order.
+// inParts splits the numbers below n into as many parts as there are processors and returns what do makes of each, in
+// order.
 func inParts[T any](ctx context.Context, n int, do func(from, to int) T) ([]T, error) {
 	parts := max(1, min(runtime.GOMAXPROCS(0), n/minPart))
 	out := make([]T, parts)

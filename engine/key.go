@@ -7,8 +7,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// A keyClass is a family of types whose values can be compared as ids: 'i' for integers of any width, and so on. It is
-// also the byte that a value's encoding starts with, so that encodings of different classes differ.
+// A keyClass is a family of types whose values can be compared as ids: 'i' for integers of any width, and so on. It
+// is also the byte that a value's encoding starts with, so that encodings of different classes differ.
 type keyClass byte
 
 // nullCell is the whole encoding of a null.
@@ -46,8 +46,8 @@ type keyColumn struct {
 	class keyClass
 }
 
-// appendCell adds the encoding of value i to dst and reports whether it is null. The encoding is injective, and none is the
-// beginning of another one.
+// appendCell adds the encoding of value i to dst and reports whether it is null. The encoding is injective, and none
+// is the beginning of another one.
 func (c *keyColumn) appendCell(dst []byte, i int) ([]byte, bool) {
 	if c.isNull(i) {
 		return append(dst, nullCell), true
@@ -72,8 +72,8 @@ func (c *keyColumn) sameCell(i int, o *keyColumn, j int) bool {
 	return bytes.Equal(c.value(i), o.value(j))
 }
 
-// appendKey adds the encoding of row i of the columns to dst and reports whether any value is null. Two rows have the same
-// encoding exactly when all their values are equal.
+// appendKey adds the encoding of row i of the columns to dst and reports whether any value is null. Two rows have the
+// same encoding exactly when all their values are equal.
 func appendKey(dst []byte, columns []keyColumn, i int) ([]byte, bool) {
 	anyNull := false
 	for k := range columns {

@@ -9,8 +9,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// A table is the newest row of each sample of a feature, as far as it was read. It keeps the batches that it was read from
-// and finds a row by its position in them; an entry is the number of a row in the order in which samples first appear.
+// A table is the newest row of each sample of a feature, as far as it was read. It keeps the batches that it was read
+// from and finds a row by its position in them; an entry is the number of a row in the order in which samples first
+// appear.
 type table struct {
 	chunks []chunk
 	rows   []position
@@ -19,8 +20,8 @@ type table struct {
 	warmed uint64 // see index.warm
 }
 
-// A position is where a row is: the number of its chunk in the upper half, its number there in the lower half. The top
-// bit marks rows that say that their sample was deleted.
+// A position is where a row is: the number of its chunk in the upper half, its number there in the lower half. The
+// top bit marks rows that say that their sample was deleted.
 type position uint64
 
 const deletedRow position = 1 << 63

@@ -32,7 +32,8 @@ type chunk struct {
 	updated, deleted cells
 }
 
-// time is what decides which row of a sample is the newest: when it was deleted or else written. No time is the oldest.
+// time is what decides which row of a sample is the newest: when it was deleted or else written. No time is the
+// oldest.
 func (c *chunk) time(i int) int64 {
 	switch {
 	case !c.deleted.isNull(i):

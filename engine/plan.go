@@ -14,13 +14,15 @@ import (
 var (
 	// ErrPlan reports a feature or options from which no increment can be made, whatever rows the tables hold.
 	ErrPlan = errors.New("engine: cannot plan")
-	// ErrUnsupported reports a part of a feature or of the options that this package cannot resolve. It wraps ErrPlan.
+	// ErrUnsupported reports a part of a feature or of the options that this package cannot resolve. It wraps
+	// ErrPlan.
 	ErrUnsupported = fmt.Errorf("%w: unsupported", ErrPlan)
 	// ErrRows reports rows that lack something they need.
 	ErrRows = errors.New("engine: unusable rows")
 )
 
-// A plan says what to read for a resolve and what to make of it. It is made from the feature and the tables' columns alone.
+// A plan says what to read for a resolve and what to make of it. It is made from the feature and the tables' columns
+// alone.
 type plan struct {
 	feature *feature.Feature
 	hashing Hashing
@@ -68,9 +70,11 @@ type frameKey struct {
 // A sourceKey is a key column of a source.
 type sourceKey struct{ source, key int }
 
-// newPlan plans the resolve of f. Snapshots of parents are in the spec's order, nil where an optional parent has no table;
-// target is nil when there is no table, or nothing is to be compared.
-func newPlan(f *feature.Feature, h Hashing, given *samples, parents []store.Snapshot, target store.Snapshot) (*plan, error) {
+// newPlan plans the resolve of f. Snapshots of parents are in the spec's order, nil where an optional parent has no
+// table; target is nil when there is no table, or nothing is to be compared.
+func newPlan(
+	f *feature.Feature, h Hashing, given *samples, parents []store.Snapshot, target store.Snapshot) (*plan, error,
+) {
 	p := &plan{feature: f, hashing: h}
 	err := p.addSources(given, parents)
 	if err == nil {
@@ -129,7 +133,8 @@ func checkFeature(f *feature.Feature, o Options) error {
 			"as ingest does", f.Key(), ErrPlan)
 	}
 	if len(specFields(f)) == 0 {
-		return fmt.Errorf("resolve %q: %w: a feature without fields has no versions; declare at least one field", f.Key(), ErrPlan)
+		return fmt.Errorf("resolve %q: %w: a feature without fields has no versions; declare at least one field",
+			f.Key(), ErrPlan)
 	}
 	tables := make(map[string]feature.Key)
 	for _, p := range f.Parents() {

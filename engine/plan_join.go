@@ -10,8 +10,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// joinNames are the columns that relate the parents' rows: the ids that all parents have, under their names in the child, or
-// the child's own ids if there are none.
+// joinNames are the columns that relate the parents' rows: the ids that all parents have, under their names in the
+// child, or the child's own ids if there are none.
 func (p *plan) joinNames() []string {
 	var join []string
 	for i, parent := range p.feature.Parents() {
@@ -28,8 +28,9 @@ func (p *plan) joinNames() []string {
 	return join
 }
 
-// compareNames are the columns by which expected and stored samples are compared. Metaxy takes the join columns. Where
-// these are only a part of the child's ids, one sample would be compared with another one's row, so the ids decide.
+// compareNames are the columns by which expected and stored samples are compared. Metaxy takes the join columns.
+// Where these are only a part of the child's ids, one sample would be compared with another one's row, so the ids
+// decide.
 func (p *plan) compareNames() []string {
 	join, ids := p.joinNames(), idColumns(p.feature)
 	for _, c := range join {
@@ -98,7 +99,8 @@ func (p *plan) addKey(keys []frameKey, name string, everywhere bool) ([]frameKey
 		s := &p.sources[i]
 		c, ok := s.column(name)
 		if !ok && everywhere {
-			return nil, fmt.Errorf("%w: %s has no column %q to join by; there are %q", ErrPlan, s.name, name, columnNames(s.columns))
+			return nil, fmt.Errorf("%w: %s has no column %q to join by; there are %q",
+				ErrPlan, s.name, name, columnNames(s.columns))
 		}
 		if !ok {
 			continue
@@ -132,12 +134,13 @@ func (s *source) addKey(stored string) int {
 	return len(s.scan.keys) - 1
 }
 
-// planIDs has the parent's ids read and says which keys they are. They are sorted, so that a lookup by join columns that
-// are the ids can use the index over these.
+// planIDs has the parent's ids read and says which keys they are. They are sorted, so that a lookup by join columns
+// that are the ids can use the index over these.
 func (s *source) planIDs(ids []string) error {
 	for _, id := range ids {
 		if _, ok := store.Column(s.scan.snap.Schema(), id); !ok {
-			return fmt.Errorf("%w: the table of %s has no column %q, which its feature declares as an id", ErrPlan, s.name, id)
+			return fmt.Errorf("%w: the table of %s has no column %q, which its feature declares as an id",
+				ErrPlan, s.name, id)
 		}
 		s.scan.ids = append(s.scan.ids, s.addKey(id))
 	}
@@ -147,7 +150,8 @@ func (s *source) planIDs(ids []string) error {
 
 // planTarget decides what is read of the feature's own table.
 func (p *plan) planTarget(snap store.Snapshot) error {
-	t := &tableScan{key: p.feature.Key(), snap: snap, version: p.feature.Version(), texts: []string{feature.ColProvenance}}
+	t := &tableScan{key: p.feature.Key(), snap: snap, version: p.feature.Version(),
+		texts: []string{feature.ColProvenance}}
 	for _, k := range p.compare {
 		f, ok := store.Column(snap.Schema(), k.name)
 		if !ok {
@@ -162,7 +166,8 @@ func (p *plan) planTarget(snap store.Snapshot) error {
 	}
 	for _, id := range idColumns(p.feature) {
 		if _, ok := store.Column(snap.Schema(), id); !ok {
-			return fmt.Errorf("%w: the table of %q has no column %q, which the feature declares as an id", ErrPlan, t.key, id)
+			return fmt.Errorf("%w: the table of %q has no column %q, which the feature declares as an id",
+				ErrPlan, t.key, id)
 		}
 		i := slices.Index(t.keys, id)
 		if i < 0 {

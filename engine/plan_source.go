@@ -10,8 +10,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// nullRight is the name under which Metaxy carries the second parent's metaxy_deleted_at along. Rows written by Metaxy
-// have it as a column of their own. Like metaxy_deleted_at itself it is null in every expected sample.
+// nullRight is the name under which Metaxy carries the second parent's metaxy_deleted_at along. Rows written by
+// Metaxy have it as a column of their own. Like metaxy_deleted_at itself it is null in every expected sample.
 const nullRight = feature.ColDeletedAt + "_right"
 
 // addSources plans where expected samples come from.
@@ -56,8 +56,8 @@ func tableColumns(s *arrow.Schema) []sourceColumn {
 	return out
 }
 
-// parentColumns are the columns that a parent gives to its child: its ids first, then the others in table order, renamed
-// and selected.
+// parentColumns are the columns that a parent gives to its child: its ids first, then the others in table order,
+// renamed and selected.
 func parentColumns(parent feature.Parent, table *arrow.Schema) ([]sourceColumn, error) {
 	ids := idColumns(parent.Feature)
 	var all []sourceColumn
@@ -121,7 +121,8 @@ func renameColumns(columns []sourceColumn, rename map[string]string) error {
 			columns[i].name = name
 		}
 		if other, ok := seen[columns[i].name]; ok {
-			return fmt.Errorf("%w: the columns %q and %q are both called %q after renaming", ErrPlan, other, c.name, columns[i].name)
+			return fmt.Errorf("%w: the columns %q and %q are both called %q after renaming",
+				ErrPlan, other, c.name, columns[i].name)
 		}
 		seen[columns[i].name] = c.name
 	}
@@ -139,8 +140,8 @@ func renamedIDs(parent feature.Parent) []string {
 	return ids
 }
 
-// versionColumnOf reports whether name is one of the columns that carry a parent's versions while Metaxy joins. They may be
-// selected, and never reach the expected samples.
+// versionColumnOf reports whether name is one of the columns that carry a parent's versions while Metaxy joins. They
+// may be selected, and never reach the expected samples.
 func versionColumnOf(parent feature.Key, name string) bool {
 	for _, c := range versionColumns() {
 		if name == c+parent.Suffix() {
@@ -152,7 +153,9 @@ func versionColumnOf(parent feature.Key, name string) bool {
 
 // versionColumns are the four columns of versions in the order in which expected samples have them.
 func versionColumns() []string {
-	return []string{feature.ColProvenanceByField, feature.ColProvenance, feature.ColDataVersion, feature.ColDataVersionByField}
+	return []string{
+		feature.ColProvenanceByField, feature.ColProvenance, feature.ColDataVersion, feature.ColDataVersionByField,
+	}
 }
 
 func columnNames(columns []sourceColumn) []string {

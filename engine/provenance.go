@@ -93,7 +93,8 @@ func (s *source) addMember(member string) int {
 	return len(s.scan.members) - 1
 }
 
-// A versioner computes versions, one sample at a time, in buffers that it uses again. It is not safe for concurrent use.
+// A versioner computes versions, one sample at a time, in buffers that it uses again. It is not safe for concurrent
+// use.
 type versioner struct {
 	plan    *versionPlan
 	hashing Hashing
@@ -108,8 +109,8 @@ func newVersioner(p *versionPlan, h Hashing, tables []*table) *versioner {
 	return &versioner{plan: p, hashing: h, tables: tables, ends: make([]int, len(p.fields))}
 }
 
-// compute returns the sample's version for a row of each table. It is valid until the next call, and false if a field has
-// no version.
+// compute returns the sample's version for a row of each table. It is valid until the next call, and false if a field
+// has no version.
 func (v *versioner) compute(rows []uint32) ([]byte, bool) {
 	v.fields = v.fields[:0]
 	complete := true

@@ -76,7 +76,8 @@ func TestResolveAgreesWithReference(t *testing.T) {
 				}
 			}
 			if seen["unresolvable"] += int(want.unresolvable); inc.Unresolvable() != want.unresolvable {
-				t.Errorf("seed %d: %s has %d unresolvable samples, want %d", seed, key, inc.Unresolvable(), want.unresolvable)
+				t.Errorf("seed %d: %s has %d unresolvable samples, want %d",
+					seed, key, inc.Unresolvable(), want.unresolvable)
 			}
 			seen[fmt.Sprintf("%d parents", len(f.Parents()))]++
 		}
@@ -89,7 +90,8 @@ func TestResolveAgreesWithReference(t *testing.T) {
 	t.Log(seen)
 }
 
-// The order of rows and how they are spread over files decide nothing, as long as no two rows of a sample are equally old.
+// The order of rows and how they are spread over files decide nothing, as long as no two rows of a sample are equally
+// old.
 func TestResolveIsIndependentOfOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(randomWorlds / 2) {

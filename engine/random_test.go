@@ -38,14 +38,16 @@ func newWorld(t *testing.T, seed uint64, wild bool) *world {
 	}
 	w.hashing = Hashing{Algorithm: pick(w.rng, Hashes()), TruncationLength: pick(w.rng, []int{0, 8, 16})}
 	var specs []feature.Definition
-	w.idTypes["id"], w.idTypes["n"] = pick(w.rng, []string{"string", "int64", "int32", "bool", "date"}), pick(w.rng, []string{"string", "int64"})
+	w.idTypes["id"] = pick(w.rng, []string{"string", "int64", "int32", "bool", "date"})
+	w.idTypes["n"] = pick(w.rng, []string{"string", "int64"})
 	for i := range 1 + w.rng.IntN(6) {
 		spec := w.spec(i, specs)
 		specs = append(specs, feature.Definition{Spec: spec, Project: "p"})
 		w.keys = append(w.keys, spec.Key)
 	}
 	var err error
-	if w.graph, err = feature.NewGraph(specs, feature.Options{Project: "p"}); err != nil {
+	options := feature.Options{Project: "p", TruncationLength: w.hashing.TruncationLength}
+	if w.graph, err = feature.NewGraph(specs, options); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
 	for _, key := range w.keys {
@@ -67,8 +69,8 @@ func (w *world) feature(key feature.Key) *feature.Feature {
 	return f
 }
 
-// spec makes a feature over some of those before it: ids are those of its parents together, fields come from the parents' as
-// explicit dependencies, by mapping or by name.
+// spec makes a feature over some of those before it: ids are those of its parents together, fields come from the
+// parents' as explicit dependencies, by mapping or by name.
 func (w *world) spec(i int, before []feature.Definition) feature.Spec {
 	s := feature.Spec{Key: feature.Key(pick(w.rng, []string{"f/%d", "f%d", "f-%d/x"}))}
 	s.Key = feature.Key(fmt.Sprintf(string(s.Key), i))
@@ -104,27 +106,21 @@ func (w *world) spec(i int, before []feature.Definition) feature.Spec {
 	return s
 }
 
-// joinable takes parents out that have lost their "id" to a rename, or whose "n" would collide with one other parent's.
+// joinable returns the first of the parents only, if they have no "id" in common, or an id that only some of them
+// share would be a collision.
 func joinable(parents []feature.Definition) []feature.Definition {
-	if len(parents) == 1 {
-		return parents
-	}
-	var out []feature.Definition
-	numbered := 0
+	count := map[string]int{}
 	for _, p := range parents {
-		has := slices.Contains(p.Spec.IDColumns, "n")
-		collides := has && numbered > 0 && numbered < len(out) || !has && numbered > 1
-		if slices.Contains(p.Spec.IDColumns, "id") && !collides {
-			out = append(out, p)
-			if has {
-				numbered++
-			}
+		for _, id := range p.Spec.IDColumns {
+			count[id]++
 		}
 	}
-	if len(out) == 0 {
-		return parents[:1]
+	for _, n := range count {
+		if count["id"] < len(parents) || n != 1 && n != len(parents) {
+			return parents[:1]
+		}
 	}
-	return out
+	return parents
 }
 
 func (w *world) requiredIDs(s feature.Spec, parents []feature.Definition) []string {
@@ -144,7 +140,8 @@ func (w *world) requiredIDs(s feature.Spec, parents []feature.Definition) []stri
 }
 
 func (w *world) dep(parent feature.Spec, several bool) feature.Dep {
-	d := feature.Dep{Feature: parent.Key, Mapping: pick(w.rng, []feature.Mapping{{}, {MatchSuffix: true}, {Kind: feature.MapAll}})}
+	mappings := []feature.Mapping{{}, {MatchSuffix: true}, {Kind: feature.MapAll}}
+	d := feature.Dep{Feature: parent.Key, Mapping: pick(w.rng, mappings)}
 	own := "c_" + parent.Key.Table()
 	d.Select = [][]string{{own}, {}}[w.rng.IntN(2)]
 	if w.rng.IntN(3) == 0 {

@@ -30,9 +30,11 @@ type ReadOptions struct {
 // readBatch is how many rows Read fetches at a time.
 const readBatch = 8192
 
-// Read yields the rows of a feature's table. The newest row of a sample decides whether it is deleted; of its other rows
-// AllSamples leaves out only those that are deletions themselves.
-func Read(ctx context.Context, snap store.Snapshot, f *feature.Feature, o ReadOptions) iter.Seq2[arrow.RecordBatch, error] {
+// Read yields the rows of a feature's table. The newest row of a sample decides whether it is deleted; of its other
+// rows AllSamples leaves out only those that are deletions themselves.
+func Read(
+	ctx context.Context, snap store.Snapshot, f *feature.Feature, o ReadOptions,
+) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		r, err := newReading(snap, f, o)
 		if err != nil {
@@ -78,11 +80,13 @@ func newReading(snap store.Snapshot, f *feature.Feature, o ReadOptions) (*readin
 	case o.AllFeatureVersions:
 		r.scan.version = o.FeatureVersion
 	case o.FeatureVersion != "":
-		return nil, fmt.Errorf("read %q: %w: a feature version can be chosen only when all feature versions are read", f.Key(), ErrPlan)
+		return nil, fmt.Errorf("read %q: %w: a feature version can be chosen only when all feature versions are read",
+			f.Key(), ErrPlan)
 	}
 	for i, id := range idColumns(f) {
 		if _, ok := store.Column(snap.Schema(), id); !ok && !o.AllSamples {
-			return nil, fmt.Errorf("read %q: %w: the table has no column %q, which the feature declares as an id", f.Key(), ErrPlan, id)
+			return nil, fmt.Errorf("read %q: %w: the table has no column %q, which the feature declares as an id",
+				f.Key(), ErrPlan, id)
 		}
 		r.scan.keys, r.scan.ids = append(r.scan.keys, id), append(r.scan.ids, i)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
 
-// This is Resolve once more, for identity lineage, by plain loops over rows in maps, as the rules are written. It is slow and
-// shares no code with the package but the hash functions.
+// This is Resolve once more, for identity lineage, by plain loops over rows in maps, as the rules are written. It is
+// slow and shares no code with the package but the hash functions.
 
 // A refRow is a row: its columns by name. Values are nil, string, int64, bool or, for by-field columns, a refRow.
 type refRow map[string]any
@@ -66,7 +66,8 @@ func refTime(row refRow) int64 {
 	return -1 << 63
 }
 
-// refParent is a parent's rows as the child sees them: renamed, selected, and with the data versions under the parent's key.
+// refParent is a parent's rows as the child sees them: renamed, selected, and with the data versions under the
+// parent's key.
 func refParent(p feature.Parent, rows []refRow) []refRow {
 	rename := func(c string) string {
 		if n, ok := p.Dep.Rename[c]; ok {
@@ -78,7 +79,8 @@ func refParent(p feature.Parent, rows []refRow) []refRow {
 	for _, row := range refLatest(rows, p.Feature) {
 		seen := refRow{string("versions of " + p.Feature.Key()): row[feature.ColDataVersionByField]}
 		for c, v := range row {
-			selected := p.Dep.Select == nil || slices.Contains(p.Dep.Select, rename(c)) || slices.Contains(p.Feature.Spec().IDColumns, c)
+			selected := p.Dep.Select == nil || slices.Contains(p.Dep.Select, rename(c)) ||
+				slices.Contains(p.Feature.Spec().IDColumns, c)
 			if !feature.IsSystemColumn(c) && !strings.HasPrefix(c, feature.ColDeletedAt) && selected {
 				seen[rename(c)] = v
 			}

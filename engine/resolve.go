@@ -32,9 +32,9 @@ type Options struct {
 	StaleIf []string
 }
 
-// Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the same
-// increment whatever their order. A parent without a table gives an error wrapping store.ErrNoTable; a feature or options
-// that cannot work give one wrapping ErrPlan.
+// Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the
+// same increment whatever their order. A parent without a table gives an error wrapping store.ErrNoTable; a feature
+// or options that cannot work give one wrapping ErrPlan.
 func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*Increment, error) {
 	p, err := prepare(ctx, r, f, o)
 	if err != nil {
@@ -84,8 +84,8 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	return newPlan(f, o.Hashing, given, parents, target)
 }
 
-// openParents opens the tables of f's parents, in the order of the spec. An optional parent's may be missing, and is nil
-// then.
+// openParents opens the tables of f's parents, in the order of the spec. An optional parent's may be missing, and is
+// nil then.
 func openParents(ctx context.Context, r store.Reader, f *feature.Feature, h Hashing) ([]store.Snapshot, error) {
 	var out []store.Snapshot
 	for _, p := range f.Parents() {

@@ -56,7 +56,8 @@ func TestResolveIDTypes(t *testing.T) {
 			s.run("t")
 			s.write("a", s.rows("id:"+typ+" "+sceneVersions, `{"id":`+id[1]+versions))
 			if inc := s.resolve("t"); inc.Count(New) != 1 || inc.Count(Stale) != 0 || inc.Count(Orphaned) != 0 {
-				t.Errorf("new=%d stale=%d orphaned=%d, want 1, 0, 0", inc.Count(New), inc.Count(Stale), inc.Count(Orphaned))
+				t.Errorf("new=%d stale=%d orphaned=%d, want 1, 0, 0",
+					inc.Count(New), inc.Count(Stale), inc.Count(Orphaned))
 			}
 		})
 	}
@@ -93,20 +94,24 @@ func TestResolveOptionalParents(t *testing.T) {
 func TestResolveRefuses(t *testing.T) {
 	t.Parallel()
 	bare := func(key feature.Key) feature.Dep { return feature.Dep{Feature: key, Select: []string{}} }
+	group := feature.Lineage{Kind: feature.ManyToOne}
+	split := feature.Lineage{Kind: feature.OneToMany, On: []string{"id"}}
+	a := []feature.Dep{{Feature: "a"}}
 	tests := []struct {
 		name string
-		dep  []feature.Dep
+		deps []feature.Dep
 		opts Options
 		want string
 		is   error
 	}{
-		{"aggregation", []feature.Dep{{Feature: "a", Lineage: feature.Lineage{Kind: feature.ManyToOne}}}, Options{}, `"a"`, ErrUnsupported},
-		{"expansion", []feature.Dep{{Feature: "a", Lineage: feature.Lineage{Kind: feature.OneToMany, On: []string{"id"}}}},
-			Options{}, `"a"`, ErrUnsupported},
-		{"parent filter", []feature.Dep{{Feature: "a", Filters: []string{"c > 1"}}}, Options{}, `filters of parent "a"`, ErrUnsupported},
-		{"filter", []feature.Dep{{Feature: "a"}}, Options{GlobalFilters: []string{"c > 1"}}, "global filters", ErrUnsupported},
-		{"target filter", []feature.Dep{{Feature: "a"}}, Options{TargetFilters: []string{"c"}}, "target filters", ErrUnsupported},
-		{"predicate", []feature.Dep{{Feature: "a"}}, Options{StaleIf: []string{"c"}}, "staleness", ErrUnsupported},
+		{"aggregation", []feature.Dep{{Feature: "a", Lineage: group}}, Options{}, `"a"`, ErrUnsupported},
+		{"expansion", []feature.Dep{{Feature: "a", Lineage: split}}, Options{}, `"a"`, ErrUnsupported},
+		{"parent filter", []feature.Dep{{Feature: "a", Filters: []string{"c > 1"}}}, Options{}, `filters of parent "a"`,
+			ErrUnsupported},
+		{"filter", a, Options{Filters: map[feature.Key][]string{"a": {"c"}}}, "filters by feature", ErrUnsupported},
+		{"global filter", a, Options{GlobalFilters: []string{"c > 1"}}, "global filters", ErrUnsupported},
+		{"target filter", a, Options{TargetFilters: []string{"c"}}, "target filters", ErrUnsupported},
+		{"predicate", a, Options{StaleIf: []string{"c"}}, "staleness", ErrUnsupported},
 		{"collision", []feature.Dep{{Feature: "a"}, {Feature: "b"}}, Options{}, `"c"`, ErrPlan},
 		{"rename", []feature.Dep{{Feature: "a", Rename: map[string]string{"nope": "c2"}}}, Options{}, `"nope"`, ErrPlan},
 		{"rename onto", []feature.Dep{{Feature: "a", Rename: map[string]string{"c": "d"}}}, Options{}, `"d"`, ErrPlan},
@@ -114,24 +119,12 @@ func TestResolveRefuses(t *testing.T) {
 		{"id types", []feature.Dep{bare("a"), bare("n")}, Options{}, "int64", ErrPlan},
 		{"list id", []feature.Dep{{Feature: "l"}}, Options{}, "list", ErrPlan},
 		{"no table", []feature.Dep{{Feature: "empty"}}, Options{}, "empty", store.ErrNoTable},
-		{"hashing", []feature.Dep{{Feature: "a"}}, Options{Hashing: Hashing{Algorithm: MD5}}, "xxh3_64", ErrHashing},
+		{"hashing", a, Options{Hashing: Hashing{Algorithm: MD5}}, "xxh3_64", ErrHashing},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newScene(t, xy("a"), xy("b"), xy("n"), xy("l"), xy("empty"), xy("t", test.dep...))
-			versions := `"metaxy_provenance_by_field":{"x":"1","y":"2"}}`
-			for key, id := range map[feature.Key][2]string{"a": {"string", `"1"`}, "b": {"string", `"1"`}, "n": {"int64", "1"}, "l": {"list<string>", `["1"]`}} {
-				rec := s.rows("id:"+id[0]+" c:int64 d:int64 "+sceneVersions, `{"id":`+id[1]+`,"c":1,"d":2,`+versions)
-				sealed, err := Seal(s.feature(key), rec, Stamp{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				w := store.Write{Rows: batches(sealed), Properties: Hashing{}.Properties()}
-				if _, err := s.store.Append(context.Background(), key, w); err != nil {
-					t.Fatal(err)
-				}
-			}
+			s := refusals(t, test.deps)
 			_, err := Resolve(context.Background(), s.store, s.feature("t"), test.opts)
 			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("error %v, want one that wraps %v and names %s", err, test.is, test.want)
@@ -141,6 +134,28 @@ func TestResolveRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusals has parents with the same columns, but other ids: strings, integers and lists.
+func refusals(t *testing.T, deps []feature.Dep) *scene {
+	t.Helper()
+	s := newScene(t, xy("a"), xy("b"), xy("n"), xy("l"), xy("empty"), xy("t", deps...))
+	ids := map[feature.Key][2]string{
+		"a": {"string", `"1"`}, "b": {"string", `"1"`}, "n": {"int64", "1"}, "l": {"list<string>", `["1"]`},
+	}
+	for key, id := range ids {
+		rec := s.rows("id:"+id[0]+" c:int64 d:int64 "+sceneVersions,
+			`{"id":`+id[1]+`,"c":1,"d":2,"metaxy_provenance_by_field":{"x":"1","y":"2"}}`)
+		sealed, err := Seal(s.feature(key), rec, Stamp{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := store.Write{Rows: batches(sealed), Properties: Hashing{}.Properties()}
+		if _, err := s.store.Append(context.Background(), key, w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
 }
 
 func TestResolveRootNeedsSamples(t *testing.T) {

@@ -32,7 +32,8 @@ func readSamples(rows iter.Seq2[arrow.RecordBatch, error], f *feature.Feature) (
 		}
 	}
 	if out.schema == nil {
-		return nil, fmt.Errorf("samples of %q: %w: not even an empty batch that says which columns they have", f.Key(), ErrRows)
+		return nil, fmt.Errorf("samples of %q: %w: not even an empty batch that says which columns they have",
+			f.Key(), ErrRows)
 	}
 	if err := out.check(f); err != nil {
 		return nil, fmt.Errorf("samples of %q: %w", f.Key(), err)
@@ -59,7 +60,8 @@ func (s *samples) add(rec arrow.RecordBatch) error {
 func (s *samples) check(f *feature.Feature) error {
 	col, ok := store.Column(s.schema, feature.ColProvenanceByField)
 	if !ok {
-		return fmt.Errorf("%w: there is no column %s; it holds the version of every field", ErrRows, feature.ColProvenanceByField)
+		return fmt.Errorf("%w: there is no column %s; it holds the version of every field",
+			ErrRows, feature.ColProvenanceByField)
 	}
 	return checkMembers(f, col)
 }
@@ -72,12 +74,14 @@ func checkMembers(f *feature.Feature, col arrow.Field) error {
 	case *arrow.StructType:
 		for _, field := range specFields(f) {
 			if _, ok := t.FieldIdx(field.Key.StructKey()); !ok {
-				return fmt.Errorf("%w: %s has no member %q for the field %q", ErrRows, col.Name, field.Key.StructKey(), field.Key)
+				return fmt.Errorf("%w: %s has no member %q for the field %q",
+					ErrRows, col.Name, field.Key.StructKey(), field.Key)
 			}
 		}
 		return nil
 	}
-	return fmt.Errorf("%w: %s is of type %s; expected a struct with a member for each field", ErrRows, col.Name, col.Type)
+	return fmt.Errorf("%w: %s is of type %s; expected a struct with a member for each field",
+		ErrRows, col.Name, col.Type)
 }
 
 // table prepares the samples for comparing. Every one of them is an entry, duplicates too.

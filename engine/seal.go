@@ -27,9 +27,10 @@ type Stamp struct {
 }
 
 // Seal completes computed rows for storing. Versions of data that are given are kept, and so are metaxy_provenance,
-// metaxy_created_at and metaxy_deleted_at; what is missing is computed. What belongs to the write is replaced: the feature
-// and project versions, metaxy_updated_at and metaxy_materialization_id. A column of an untyped null counts as missing. Rows
-// without metaxy_provenance_by_field, or with one that is not a struct, give an error wrapping ErrRows.
+// metaxy_created_at and metaxy_deleted_at; what is missing is computed. What belongs to the write is replaced: the
+// feature and project versions, metaxy_updated_at and metaxy_materialization_id. A column of an untyped null counts
+// as missing. Rows without metaxy_provenance_by_field, or with one that is not a struct, give an error wrapping
+// ErrRows.
 func Seal(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBatch, error) {
 	s, err := newSealer(f, rows, by)
 	if err == nil {
@@ -41,8 +42,8 @@ func Seal(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBat
 	return s.record(), nil
 }
 
-// Tombstones turns stored rows into their soft deletion at by.Now. They keep everything else but what belongs to the write:
-// the feature and project versions and metaxy_materialization_id.
+// Tombstones turns stored rows into their soft deletion at by.Now. They keep everything else but what belongs to the
+// write: the feature and project versions and metaxy_materialization_id.
 func Tombstones(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBatch, error) {
 	s, err := newSealer(f, rows, by)
 	if err != nil {
@@ -88,12 +89,14 @@ func newSealer(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (*sealer, e
 func (s *sealer) seal() error {
 	byField := s.column(feature.ColProvenanceByField)
 	if byField == nil {
-		return fmt.Errorf("%w: there is no column %s; pass on the one that resolve gave", ErrRows, feature.ColProvenanceByField)
+		return fmt.Errorf("%w: there is no column %s; pass on the one that resolve gave",
+			ErrRows, feature.ColProvenanceByField)
 	}
 	if err := checkByField(feature.ColProvenanceByField, byField.DataType()); err != nil {
 		return err
 	}
-	if !s.by.PreserveVersions || s.column(feature.ColFeatureVersion) == nil || s.column(feature.ColProjectVersion) == nil {
+	versioned := s.column(feature.ColFeatureVersion) != nil && s.column(feature.ColProjectVersion) != nil
+	if !s.by.PreserveVersions || !versioned {
 		s.set(feature.ColFeatureVersion, s.texts(s.feature.Version()))
 		s.set(feature.ColProjectVersion, s.texts(s.by.ProjectVersion))
 	}

@@ -33,7 +33,9 @@ func TestDataVersion(t *testing.T) {
 		t.Errorf("digest %+v of two samples written at %d", first, s.clock)
 	}
 	seen := map[string]string{first.Version: "first"}
-	changes := []struct{ what, row string }{{"another sample", "3 p q"}, {"another version", "3 p2 q"}, {"of another field", "3 p q2"}}
+	changes := []struct{ what, row string }{
+		{"another sample", "3 p q"}, {"another version", "3 p2 q"}, {"a version of another field", "3 p q2"},
+	}
 	for _, c := range changes {
 		s.root("a", c.row)
 		v := s.digest("a").Version
@@ -72,7 +74,8 @@ func TestDataVersionIsInjective(t *testing.T) {
 	for _, rows := range []string{`"id":"1","metaxy_data_version":"2x"`, `"id":"12","metaxy_data_version":"x"`,
 		`"id":"1","metaxy_data_version":""`, `"id":"1","metaxy_data_version":null`, `"id":null,"metaxy_data_version":"1"`} {
 		s := newScene(t, xy("a"))
-		rec := s.rows("id:string metaxy_data_version:string metaxy_feature_version:string", `{`+rows+`,"metaxy_feature_version":"`+s.feature("a").Version()+`"}`)
+		rec := s.rows("id:string metaxy_data_version:string metaxy_feature_version:string",
+			`{`+rows+`,"metaxy_feature_version":"`+s.feature("a").Version()+`"}`)
 		appendRows(t, s.store, "a", rec)
 		v := s.digest("a").Version
 		if other, ok := seen[v]; ok {
@@ -127,7 +130,8 @@ func TestDetectHashing(t *testing.T) {
 			}
 			s.graph = g
 			rec := s.rows("id:string "+sceneVersions, `{"id":"1","metaxy_provenance_by_field":{"x":"1","y":"2"}}`,
-				`{"id":"2","metaxy_provenance_by_field":{"x":"1","y":null}}`, `{"id":"3","metaxy_provenance_by_field":{"x":"3","y":"|"}}`)
+				`{"id":"2","metaxy_provenance_by_field":{"x":"1","y":null}}`,
+				`{"id":"3","metaxy_provenance_by_field":{"x":"3","y":"|"}}`)
 			sealed, err := Seal(s.feature("a"), rec, Stamp{Hashing: want})
 			if err != nil {
 				t.Fatal(err)

@@ -67,8 +67,8 @@ type vectorOperation struct {
 	Soft *bool
 }
 
-// Differences lists the cases in which this package deliberately answers otherwise than Metaxy, with the reason and, where
-// Metaxy answers at all, a check of the answer given instead.
+// Differences lists the cases in which this package deliberately answers otherwise than Metaxy, with the reason and,
+// where Metaxy answers at all, a check of the answer given instead.
 var differences = map[string]struct {
 	why                  string
 	fresh, stale, orphan int64
@@ -142,7 +142,8 @@ func (c *vectorCase) store(t *testing.T) store.Store {
 	return m
 }
 
-// appendRows appends a batch. Of an empty one it makes a table by a row without a feature version, which nobody reads.
+// appendRows appends a batch. Of an empty one it makes a table by a row without a feature version, which nobody
+// reads.
 func appendRows(t testing.TB, s store.Store, key feature.Key, rec arrow.RecordBatch) {
 	t.Helper()
 	if rec.NumRows() == 0 {
@@ -216,7 +217,8 @@ func (c *vectorCase) check(t *testing.T, inc *Increment, err error) {
 			t.Fatal(err)
 		}
 		if inc.Count(New) != d.fresh || inc.Count(Stale) != d.stale || inc.Count(Orphaned) != d.orphan {
-			t.Errorf("new=%d stale=%d orphaned=%d, want %d, %d, %d", inc.Count(New), inc.Count(Stale), inc.Count(Orphaned),
+			t.Errorf("new=%d stale=%d orphaned=%d, want %d, %d, %d",
+				inc.Count(New), inc.Count(Stale), inc.Count(Orphaned),
 				d.fresh, d.stale, d.orphan)
 		}
 		return
