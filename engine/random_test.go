@@ -28,7 +28,6 @@ type world struct {
 	clock   int64
 	wild    bool // null ids and equal times too
 	rows    map[feature.Key][]arrow.RecordBatch
-	project string
 }
 
 func newWorld(t *testing.T, seed uint64, wild bool) *world {
