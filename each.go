@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array/arreflect"
@@ -21,32 +22,41 @@ import (
 // An error or a panic of fn fails that sample only. Columns that are missing, or of a type that does not fit the field,
 // are reported before any sample is processed.
 func Each[In, Out any](fn func(context.Context, In) (Out, error)) Processor {
-	return &typed[In, Out]{name: "Each", call: func(ctx context.Context, in []In) ([]Out, error) {
+	return newTyped("Each", func(ctx context.Context, in []In) ([]Out, error) {
 		out, err := fn(ctx, in[0])
 		return []Out{out}, err
-	}}
+	})
 }
 
 // Expand is [Each] for a feature that makes any number of samples from one of its parent. Out must have those of the
 // feature's id columns that the parent does not have.
 func Expand[In, Out any](fn func(context.Context, In) ([]Out, error)) Processor {
-	return &typed[In, Out]{name: "Expand", call: func(ctx context.Context, in []In) ([]Out, error) { return fn(ctx, in[0]) }}
+	return newTyped("Expand", func(ctx context.Context, in []In) ([]Out, error) { return fn(ctx, in[0]) })
 }
 
 // Aggregate is [Each] for a feature that makes one sample from a group of its parent's. The group comes in the order in
 // which it is versioned.
 func Aggregate[In, Out any](fn func(context.Context, []In) (Out, error)) Processor {
-	return &typed[In, Out]{name: "Aggregate", call: func(ctx context.Context, in []In) ([]Out, error) {
+	return newTyped("Aggregate", func(ctx context.Context, in []In) ([]Out, error) {
 		out, err := fn(ctx, in)
 		return []Out{out}, err
-	}}
+	})
 }
 
 // A typed processor calls a function with the rows of one sample as structs.
 type typed[In, Out any] struct {
-	name string // of the func that made it
-	call func(context.Context, []In) ([]Out, error)
+	name   string // of the func that made it
+	call   func(context.Context, []In) ([]Out, error)
+	inputs []string // nil if In is no struct, which prepare reports
+	output func() (*structWriter, error)
 }
+
+func newTyped[In, Out any](name string, fn func(context.Context, []In) ([]Out, error)) *typed[In, Out] {
+	return &typed[In, Out]{name: name, call: fn, inputs: fieldNames[In](), output: sync.OnceValues(newStructWriter[Out])}
+}
+
+// guarded says that no panic leaves answer, and that it limits the time of each sample itself.
+func (t *typed[In, Out]) guarded() {}
 
 func (t *typed[In, Out]) kind() string { return "go" }
 
@@ -57,7 +67,7 @@ func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBat
 }
 
 func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
-	rows := withColumns(b.Rows, fieldNames[In]())
+	rows := withColumns(b.Rows, t.inputs)
 	var outs []Out
 	var of []int
 	for s := range b.samples {
@@ -83,7 +93,11 @@ func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
 	if len(outs) == 0 {
 		return answer{}, nil
 	}
-	made, err := toRecord(outs)
+	w, err := t.output()
+	if err != nil {
+		return answer{}, backoff.Permanent(err)
+	}
+	made, err := w.record(reflect.ValueOf(outs))
 	if err != nil {
 		return answer{}, backoff.Permanent(fmt.Errorf("write the result: %w", err))
 	}
@@ -94,8 +108,7 @@ func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
 
 // checkIDs compares the ids that a result has with those of its sample. A result that has none takes the sample's.
 func checkIDs(b *Batch, a answer) {
-	rel := relationOf(b.Feature)
-	for _, name := range rel.keys {
+	for _, name := range b.keys {
 		col := column(a.rows, name)
 		if col == nil {
 			continue

@@ -252,4 +252,3 @@ func recordOf(t *testing.T, rows ...string) arrow.RecordBatch {
 }
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
-

@@ -182,7 +182,7 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 
 // batch makes one batch of samples; rows that lie side by side already are not copied.
 func (j *job) batch(units []unit) (*Batch, error) {
-	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, timeout: j.o.SampleTimeout, first: []int{0}}
+	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, keys: j.rel.keys, timeout: j.o.SampleTimeout, first: []int{0}}
 	var spans []span
 	rows := 0
 	for _, u := range units {

@@ -30,7 +30,9 @@ type event struct {
 	Day *string `arrow:"day"`
 }
 
-func copyDay() Processor { return Each(func(_ context.Context, e event) (event, error) { return e, nil }) }
+func copyDay() Processor {
+	return Each(func(_ context.Context, e event) (event, error) { return e, nil })
+}
 
 func TestPartition(t *testing.T) {
 	t.Parallel()

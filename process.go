@@ -44,6 +44,7 @@ type Batch struct {
 	// Log is where to say something about the samples.
 	Log *slog.Logger
 
+	keys    []string      // the columns that tell samples apart
 	samples []sample      // in the order of Rows
 	first   []int         // the row at which each sample begins, and at the end the number of rows
 	timeout time.Duration // for one sample; 0 means none
@@ -101,7 +102,7 @@ func (b *Batch) sampleOf(row int) int {
 
 // subset returns a batch of some of the samples, with no failures.
 func (b *Batch) subset(samples []int) (*Batch, error) {
-	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, timeout: b.timeout, first: []int{0}}
+	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, first: []int{0}}
 	var rows []int
 	for _, s := range samples {
 		for r := b.first[s]; r < b.first[s+1]; r++ {
@@ -125,6 +126,12 @@ type answer struct {
 // An answerer is a Processor that can say more than Process returns.
 type answerer interface {
 	answer(ctx context.Context, b *Batch) (answer, error)
+}
+
+// A guardedAnswerer needs no guard around each call against panics and overlong work.
+type guardedAnswerer interface {
+	answerer
+	guarded()
 }
 
 // A preparer is a Processor that looks at the columns before the first sample is processed, and says which of them it

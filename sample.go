@@ -135,8 +135,8 @@ func (s Shard) of(key string) bool {
 
 // column returns nil if there is no such column.
 func column(rec arrow.RecordBatch, name string) arrow.Array {
-	for i, f := range rec.Schema().Fields() {
-		if f.Name == name {
+	for i := range int(rec.NumCols()) {
+		if rec.ColumnName(i) == name {
 			return rec.Column(i)
 		}
 	}

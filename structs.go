@@ -136,34 +136,71 @@ func storedMap(t reflect.Type) (arrow.DataType, error) {
 	return arrow.MapOf(key, item), nil
 }
 
-// toRecord makes columns of structs.
-func toRecord[T any](rows []T) (arrow.RecordBatch, error) {
+// A structWriter makes columns of structs of one type.
+type structWriter struct {
+	schema  *arrow.Schema
+	columns map[reflect.Type][]structColumn // of the struct, and of those within it
+}
+
+// newStructWriter returns an error if a field cannot be stored.
+func newStructWriter[T any]() (*structWriter, error) {
 	t, err := structType(reflect.TypeFor[T]())
 	if err != nil {
 		return nil, err
 	}
-	b := array.NewStructBuilder(memory.DefaultAllocator, t)
-	for i := range rows {
-		if err := appendStruct(b, reflect.ValueOf(&rows[i]).Elem()); err != nil {
+	w := &structWriter{schema: arrow.NewSchema(t.Fields(), nil), columns: map[reflect.Type][]structColumn{}}
+	w.learn(reflect.TypeFor[T]())
+	return w, nil
+}
+
+// learn finds the struct types that a type contains, all of which structType has accepted.
+func (w *structWriter) learn(t reflect.Type) {
+	switch t = deref(t); t.Kind() {
+	case reflect.Map:
+		w.learn(t.Key())
+		w.learn(t.Elem())
+	case reflect.Slice, reflect.Array:
+		w.learn(t.Elem())
+	case reflect.Struct:
+		cols, err := structColumns(t)
+		if _, known := w.columns[t]; known || err != nil {
+			return
+		}
+		w.columns[t] = cols
+		for _, c := range cols {
+			w.learn(c.field.Type)
+		}
+	}
+}
+
+// record makes a batch; rows is a slice of the struct type.
+func (w *structWriter) record(rows reflect.Value) (arrow.RecordBatch, error) {
+	b := array.NewRecordBuilder(memory.DefaultAllocator, w.schema)
+	for i := range rows.Len() {
+		if err := w.appendFields(b.Field, rows.Index(i)); err != nil {
 			return nil, err
 		}
 	}
-	return array.RecordFromStructArray(b.NewStructArray(), nil), nil
+	return b.NewRecordBatch(), nil
 }
 
-func appendStruct(b *array.StructBuilder, v reflect.Value) error {
-	cols, err := structColumns(v.Type())
+// toRecord makes a batch of structs. For several batches, a structWriter is faster.
+func toRecord[T any](rows []T) (arrow.RecordBatch, error) {
+	w, err := newStructWriter[T]()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.Append(true)
-	for i, c := range cols {
+	return w.record(reflect.ValueOf(rows))
+}
+
+func (w *structWriter) appendFields(builder func(int) array.Builder, v reflect.Value) error {
+	for i, c := range w.columns[v.Type()] {
 		field, err := v.FieldByIndexErr(c.field.Index)
 		if err != nil { // in an embedded struct that is nil
-			b.FieldBuilder(i).AppendNull()
+			builder(i).AppendNull()
 			continue
 		}
-		if err := appendGo(b.FieldBuilder(i), field); err != nil {
+		if err := w.appendGo(builder(i), field); err != nil {
 			return fmt.Errorf("column %q: %w", c.name, err)
 		}
 	}
@@ -171,7 +208,7 @@ func appendStruct(b *array.StructBuilder, v reflect.Value) error {
 }
 
 // appendGo appends a Go value to a builder of its stored type. Nil pointers, slices and maps are null.
-func appendGo(b array.Builder, v reflect.Value) error {
+func (w *structWriter) appendGo(b array.Builder, v reflect.Value) error {
 	for v.Kind() == reflect.Pointer && !v.IsNil() {
 		v = v.Elem()
 	}
@@ -197,13 +234,14 @@ func appendGo(b array.Builder, v reflect.Value) error {
 	case *array.Decimal128Builder:
 		b.Append(v.Interface().(decimal128.Num))
 	case *array.StructBuilder:
-		return appendStruct(b, v)
+		b.Append(true)
+		return w.appendFields(b.FieldBuilder, v)
 	case *array.MapBuilder:
-		return appendMap(b, v)
+		return w.appendMap(b, v)
 	case *array.ListBuilder:
 		b.Append(true)
 		for i := range v.Len() {
-			if err := appendGo(b.ValueBuilder(), v.Index(i)); err != nil {
+			if err := w.appendGo(b.ValueBuilder(), v.Index(i)); err != nil {
 				return err
 			}
 		}
@@ -213,13 +251,13 @@ func appendGo(b array.Builder, v reflect.Value) error {
 	return nil
 }
 
-func appendMap(b *array.MapBuilder, v reflect.Value) error {
+func (w *structWriter) appendMap(b *array.MapBuilder, v reflect.Value) error {
 	b.Append(true)
 	for it := v.MapRange(); it.Next(); {
-		if err := appendGo(b.KeyBuilder(), it.Key()); err != nil {
+		if err := w.appendGo(b.KeyBuilder(), it.Key()); err != nil {
 			return err
 		}
-		if err := appendGo(b.ItemBuilder(), it.Value()); err != nil {
+		if err := w.appendGo(b.ItemBuilder(), it.Value()); err != nil {
 			return err
 		}
 	}

@@ -118,13 +118,7 @@ func (j *job) attempt(ctx context.Context, b *Batch) trial {
 
 // process calls the processor and checks what it returns.
 func (j *job) process(ctx context.Context, b *Batch) ([]finished, error) {
-	a, err := call(ctx, b.perBatch(), func(ctx context.Context) (answer, error) {
-		if p, ok := j.step.Process.(answerer); ok {
-			return p.answer(ctx, b)
-		}
-		rows, err := j.step.Process.Process(ctx, b)
-		return answer{rows: rows}, err
-	})
+	a, err := j.ask(ctx, b)
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
 		logPanic(b, 0, panicked)
@@ -137,6 +131,19 @@ func (j *job) process(ctx context.Context, b *Batch) ([]finished, error) {
 		return nil, backoff.Permanent(err)
 	}
 	return j.checked(b, done), nil
+}
+
+func (j *job) ask(ctx context.Context, b *Batch) (answer, error) {
+	if p, ok := j.step.Process.(guardedAnswerer); ok {
+		return p.answer(ctx, b)
+	}
+	return call(ctx, b.perBatch(), func(ctx context.Context) (answer, error) {
+		if p, ok := j.step.Process.(answerer); ok {
+			return p.answer(ctx, b)
+		}
+		rows, err := j.step.Process.Process(ctx, b)
+		return answer{rows: rows}, err
+	})
 }
 
 // checked keeps the samples whose rows fit the table. JSON that does not fit fails its sample; Arrow columns that do not
