@@ -146,10 +146,8 @@ func (w *fileWriter) begin(ctx context.Context) error {
 		f.put <- err
 	}()
 	var err error
-	if f.writer, err = columnar.NewWriter(pipe, w.schema, columnar.WriterOptions{SortedBy: w.sortedBy}); err != nil {
-		return errors.Join(err, w.abort(err))
-	}
-	return nil
+	f.writer, err = columnar.NewWriter(pipe, w.schema, columnar.WriterOptions{SortedBy: w.sortedBy})
+	return err
 }
 
 // finish completes the open file.
