@@ -11,6 +11,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // fetchRows is how many rows of the increment are read at a time.
@@ -28,38 +29,25 @@ type unit struct {
 	spans []span
 }
 
-// units yields the samples of an increment that belong to this run's partition and shard. Rows of one sample follow
-// each other in the increment; all of them make the sample of a feature that aggregates, else the first does.
+// units yields the samples of an increment that belong to this run's partition and shard. All rows with one key make the
+// sample of a feature that aggregates; else the first does.
 func (j *job) units(ctx context.Context, inc *engine.Increment, st engine.Status, columns []string) iter.Seq2[unit, error] {
+	if j.scattered[st] {
+		return j.gathered(ctx, inc, st, columns)
+	}
 	return func(yield func(unit, error) bool) {
 		var held unit // the sample whose rows may not be complete
-		for rec, err := range inc.Batches(ctx, st, columns, fetchRows) {
-			if err != nil {
+		for r, err := range j.incrementRows(ctx, inc, st, columns) {
+			switch {
+			case err != nil:
 				yield(unit{}, err)
 				return
-			}
-			keys, err := newKeyer(rec, j.rel.keys)
-			if err != nil {
-				yield(unit{}, err)
+			case held.spans != nil && r.key == held.key:
+				j.extend(&held, r)
+			case held.spans != nil && !yield(held, nil):
 				return
-			}
-			for row := range int(rec.NumRows()) {
-				key, ok := keys.at(row)
-				if !ok {
-					yield(unit{}, fmt.Errorf("a %s sample of %s has no value in its id columns %q", st, j.f.Key(), j.rel.keys))
-					return
-				}
-				if held.spans != nil && key == held.key {
-					j.extend(&held, rec, row)
-					continue
-				}
-				if held.spans != nil && !yield(held, nil) {
-					return
-				}
-				held = unit{}
-				if j.o.Shard.of(key) && j.part.has(rec, row) {
-					held = unit{sample{key, st, rec, row}, []span{{rec, row, row + 1}}}
-				}
+			default:
+				held = r.unit(st)
 			}
 		}
 		if held.spans != nil {
@@ -68,17 +56,80 @@ func (j *job) units(ctx context.Context, inc *engine.Increment, st engine.Status
 	}
 }
 
+// gathered is units for an increment in which the rows of a sample lie apart. It holds all rows in memory.
+func (j *job) gathered(ctx context.Context, inc *engine.Increment, st engine.Status, columns []string) iter.Seq2[unit, error] {
+	return func(yield func(unit, error) bool) {
+		var all []unit
+		at := map[string]int{}
+		for r, err := range j.incrementRows(ctx, inc, st, columns) {
+			if err != nil {
+				yield(unit{}, err)
+				return
+			}
+			if i, ok := at[r.key]; ok {
+				j.extend(&all[i], r)
+				continue
+			}
+			at[r.key] = len(all)
+			all = append(all, r.unit(st))
+		}
+		for _, u := range all {
+			if !yield(u, nil) {
+				return
+			}
+		}
+	}
+}
+
+// A keyedRow is a row of the increment.
+type keyedRow struct {
+	key  string
+	rows arrow.RecordBatch
+	row  int
+}
+
+func (r keyedRow) unit(st engine.Status) unit {
+	return unit{sample{r.key, st, r.rows, r.row}, []span{{r.rows, r.row, r.row + 1}}}
+}
+
+// incrementRows yields the rows that belong to this run's partition and shard.
+func (j *job) incrementRows(ctx context.Context, inc *engine.Increment, st engine.Status, columns []string) iter.Seq2[keyedRow, error] {
+	return func(yield func(keyedRow, error) bool) {
+		for rec, err := range inc.Batches(ctx, st, columns, fetchRows) {
+			if err != nil {
+				yield(keyedRow{}, err)
+				return
+			}
+			keys, err := newKeyer(rec, j.rel.keys)
+			if err != nil {
+				yield(keyedRow{}, err)
+				return
+			}
+			for row := range int(rec.NumRows()) {
+				key, ok := keys.at(row)
+				if !ok {
+					yield(keyedRow{}, fmt.Errorf("a %s sample of %s has no value in its id columns %q", st, j.f.Key(), j.rel.keys))
+					return
+				}
+				if j.o.Shard.of(key) && j.part.has(rec, row) && !yield(keyedRow{key, rec, row}, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // extend adds one more row to a sample, or leaves it out because the sample is complete.
-func (j *job) extend(u *unit, rec arrow.RecordBatch, row int) {
+func (j *job) extend(u *unit, r keyedRow) {
 	if !j.rel.aggregates {
 		j.count.duplicates.Add(1)
 		return
 	}
-	if last := &u.spans[len(u.spans)-1]; last.rows == rec && last.to == row {
+	if last := &u.spans[len(u.spans)-1]; last.rows == r.rows && last.to == r.row {
 		last.to++
 		return
 	}
-	u.spans = append(u.spans, span{rec, row, row + 1})
+	u.spans = append(u.spans, span{r.rows, r.row, r.row + 1})
 }
 
 // tallyOrphaned counts the orphaned rows that belong to this run. Without the partition's column nobody knows which do.
@@ -109,17 +160,26 @@ func (j *job) tallyOrphaned(ctx context.Context, inc *engine.Increment) (int64, 
 	return n, nil
 }
 
-// tally counts the samples of a status that belong to this run.
+// tally counts the samples of a status that belong to this run, and finds out whether their rows lie apart.
 func (j *job) tally(ctx context.Context, inc *engine.Increment, st engine.Status) (int64, error) {
 	if inc.Count(st) == 0 || !j.rel.aggregates && j.o.Shard.Count <= 1 && j.part == nil {
 		return inc.Count(st), nil
 	}
+	seen, last := map[string]bool{}, ""
 	n := int64(0)
-	for _, err := range j.units(ctx, inc, st, j.part.with(j.rel.keys)) {
-		if err != nil {
+	for r, err := range j.incrementRows(ctx, inc, st, j.part.with(j.rel.keys)) {
+		switch {
+		case err != nil:
 			return 0, err
+		case !j.rel.aggregates:
+			n++
+		case !seen[r.key]:
+			seen[r.key] = true
+			n++
+		case r.key != last:
+			j.scattered[st] = true
 		}
-		n++
+		last = r.key
 	}
 	return n, nil
 }
@@ -202,8 +262,41 @@ func (j *job) batch(units []unit) (*Batch, error) {
 		recs[i] = s.rows.NewSlice(int64(s.from), int64(s.to))
 	}
 	var err error
-	b.Rows, err = concat(recs)
+	if b.Rows, err = concat(recs); err == nil && j.rel.aggregates {
+		b.Rows, err = j.inVersionOrder(b)
+	}
 	return b, err
+}
+
+// inVersionOrder sorts the rows of each sample by the ids of the parents whose rows it is made from, which is the order
+// in which they are versioned.
+func (j *job) inVersionOrder(b *Batch) (arrow.RecordBatch, error) {
+	var compare []func(a, b int) int
+	for _, id := range j.rel.inputs {
+		if col := column(b.Rows, id); col != nil {
+			if c := comparer(col); c != nil {
+				compare = append(compare, c)
+			}
+		}
+	}
+	order := make([]int, b.Rows.NumRows())
+	for i := range order {
+		order[i] = i
+	}
+	for s := range b.samples {
+		slices.SortStableFunc(order[b.first[s]:b.first[s+1]], func(x, y int) int {
+			for _, c := range compare {
+				if d := c(x, y); d != 0 {
+					return d
+				}
+			}
+			return 0
+		})
+	}
+	if slices.IsSorted(order) {
+		return b.Rows, nil
+	}
+	return store.Take(b.Rows, order)
 }
 
 // columnsFor returns the columns to read for a processor that asks for some of them: also those that identify and

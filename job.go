@@ -35,8 +35,10 @@ type job struct {
 	count   counters
 	renewed map[string]string // expanded samples that were stale, by key, with their new provenance; owned by the committer
 	total   int64             // samples to process
-	stop    context.CancelCauseFunc
-	cutOff  context.CancelCauseFunc
+	// scattered says of which statuses the rows of a sample do not follow each other in the increment.
+	scattered map[engine.Status]bool
+	stop      context.CancelCauseFunc
+	cutOff    context.CancelCauseFunc
 
 	mu       sync.Mutex
 	err      error     // what broke the job

@@ -12,8 +12,8 @@ var lineages = feature.MustGraph(
 	feature.Spec{Key: "clip", IDColumns: []string{"id", "n"}},
 	feature.Spec{Key: "movie", IDColumns: ids, Deps: []feature.Dep{{Feature: "clip",
 		Lineage: feature.Lineage{Kind: feature.ManyToOne, On: ids}}}},
-	feature.Spec{Key: "movie/frame", IDColumns: []string{"id", "frame"}, Deps: []feature.Dep{{Feature: "movie",
-		Select: []string{}, Lineage: feature.Lineage{Kind: feature.OneToMany, On: ids}}}},
+	feature.Spec{Key: "reel", IDColumns: ids},
+	feature.Spec{Key: "reel/frame", IDColumns: []string{"id", "frame"}, Deps: []feature.Dep{{Feature: "reel", Lineage: feature.Lineage{Kind: feature.OneToMany, On: ids}}}},
 )
 
 type clip struct {
@@ -84,7 +84,13 @@ func TestAggregateExternal(t *testing.T) {
 	equal(t, "rows", ts.rows("movie", "id", "n", "first"), []string{`{"id":"a","n":3,"first":1}`, `{"id":"b","n":3,"first":1}`})
 }
 
-// frames makes count[id] frames of a movie.
+func reels(ts *tables, version string, names ...string) {
+	for _, n := range names {
+		ts.put("reel", fmt.Sprintf(`{"id":%q,"metaxy_provenance_by_field":{"default":%q}}`, n, version))
+	}
+}
+
+// frames makes count[id] frames of a reel.
 func frames(count map[string]int) Processor {
 	return Expand(func(_ context.Context, v struct {
 		ID string `arrow:"id"`
@@ -100,35 +106,32 @@ func frames(count map[string]int) Processor {
 func TestExpand(t *testing.T) {
 	t.Parallel()
 	ts := newTables(t, lineages)
-	clips(ts, "1", 1, "a", "b")
-	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
-	r := ts.mustRun(Options{}, ts.step("movie/frame", frames(map[string]int{"a": 2, "b": 3})))
+	reels(ts, "1", "a", "b")
+	r := ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"a": 2, "b": 3})))
 	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
-	equal(t, "rows", ts.rows("movie/frame", "id", "frame", "text"), []string{
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame", "text"), []string{
 		`{"id":"a","frame":0,"text":"a0"}`, `{"id":"a","frame":1,"text":"a1"}`, `{"id":"b","frame":0,"text":"b0"}`,
 		`{"id":"b","frame":1,"text":"b1"}`, `{"id":"b","frame":2,"text":"b2"}`})
 
-	// A movie that changes and has fewer frames then: the others vanish, and nothing stays stale.
-	clips(ts, "2", 1, "b")
-	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
-	r = ts.mustRun(Options{}, ts.step("movie/frame", frames(map[string]int{"b": 1})))
+	// A reel that changes and has fewer frames then: the others vanish, and nothing stays stale.
+	reels(ts, "2", "b")
+	r = ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"b": 1})))
 	wantCounts(t, r, "new=0 stale=1 orphaned=0 processed=1 failed=0")
 	if r.Deleted != 2 {
 		t.Errorf("%d rows were deleted, want 2", r.Deleted)
 	}
-	equal(t, "ids", ts.rows("movie/frame", "id", "frame"), []string{`{"id":"a","frame":0}`, `{"id":"a","frame":1}`, `{"id":"b","frame":0}`})
-	wantCounts(t, ts.mustRun(Options{}, ts.step("movie/frame", frames(nil))), "new=0 stale=0 orphaned=0 processed=0 failed=0")
+	equal(t, "ids", ts.rows("reel/frame", "id", "frame"), []string{`{"id":"a","frame":0}`, `{"id":"a","frame":1}`, `{"id":"b","frame":0}`})
+	wantCounts(t, ts.mustRun(Options{}, ts.step("reel/frame", frames(nil))), "new=0 stale=0 orphaned=0 processed=0 failed=0")
 }
 
 func TestExpandExternal(t *testing.T) {
 	t.Parallel()
 	args, _ := childOf(t, "expand")
 	ts := newTables(t, lineages)
-	clips(ts, "1", 1, "a")
-	ts.mustRun(Options{}, ts.step("movie", Aggregate(join)))
-	r := ts.mustRun(Options{}, ts.step("movie/frame", External(args)))
+	reels(ts, "1", "a")
+	r := ts.mustRun(Options{}, ts.step("reel/frame", External(args)))
 	wantCounts(t, r, "new=1 stale=0 orphaned=0 processed=1 failed=0")
-	equal(t, "rows", ts.rows("movie/frame", "id", "frame", "sum"), []string{
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame", "sum"), []string{
 		`{"id":"a","frame":0,"sum":0}`, `{"id":"a","frame":1,"sum":2}`, `{"id":"a","frame":2,"sum":4}`})
 }
 
@@ -140,8 +143,8 @@ func TestRelations(t *testing.T) {
 		want relation
 	}{
 		{graph, "video/crop", relation{keys: ids}},
-		{lineages, "movie", relation{keys: ids, aggregates: true}},
-		{lineages, "movie/frame", relation{keys: ids, expands: true}},
+		{lineages, "movie", relation{keys: ids, aggregates: true, inputs: []string{"id", "n"}}},
+		{lineages, "reel/frame", relation{keys: ids, expands: true}},
 		{lineages, "clip", relation{keys: []string{"id", "n"}}},
 	} {
 		f, err := c.g.Lookup(c.key)

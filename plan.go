@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 )
@@ -67,7 +68,7 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 		return nil, &SetupError{err}
 	}
 	j := &job{f: f, step: step, o: o.withDefaults(), hashing: step.Hashing, rel: relationOf(f), session: s, log: s.Logger(),
-		projectVersion: projectVersion(step.Graph, f), renewed: map[string]string{}}
+		projectVersion: projectVersion(step.Graph, f), renewed: map[string]string{}, scattered: map[engine.Status]bool{}}
 	if step.Process == nil && !o.DryRun {
 		return nil, setupf("feature %s has no processor: compile one in, or name a command after --", key)
 	}

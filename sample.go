@@ -46,6 +46,7 @@ type relation struct {
 	keys       []string // the columns that tell samples apart
 	aggregates bool     // a sample has one row of the increment for each input
 	expands    bool     // a sample is computed to any number of rows
+	inputs     []string // the ids of the rows that a sample is aggregated from
 }
 
 // relationOf finds the columns by which a feature's samples are told apart. These are its id columns, but the ids of a
@@ -55,10 +56,17 @@ func relationOf(f *feature.Feature) relation {
 	r := relation{keys: ids}
 	var shared []string
 	for i, p := range f.Parents() {
-		var out []string
+		var out, renamed []string
+		for _, id := range p.Feature.Spec().IDColumns {
+			if to, ok := p.Dep.Rename[id]; ok {
+				id = to
+			}
+			renamed = append(renamed, id)
+		}
 		switch l := p.Dep.Lineage; l.Kind {
 		case feature.ManyToOne:
 			r.aggregates = true
+			r.inputs = append(r.inputs, renamed...)
 			if out = l.On; out == nil {
 				out = ids
 			}
@@ -66,12 +74,7 @@ func relationOf(f *feature.Feature) relation {
 			r.expands = true
 			out = l.On
 		default:
-			for _, id := range p.Feature.Spec().IDColumns {
-				if to, ok := p.Dep.Rename[id]; ok {
-					id = to
-				}
-				out = append(out, id)
-			}
+			out = renamed
 		}
 		if i == 0 {
 			shared = out
