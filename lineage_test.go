@@ -3,7 +3,10 @@ package metaxy
 import (
 	"context"
 	"fmt"
+	"iter"
 	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
@@ -155,4 +158,37 @@ func TestRelations(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", c.key, got, c.want)
 		}
 	}
+}
+
+// TestScatteredRows gives the rows of aggregated samples in no order at all.
+func TestScatteredRows(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	var rows []string
+	for i := range 5 {
+		for _, id := range []string{"b", "a", "c"} {
+			rows = append(rows, fmt.Sprintf(`{"id":%q,"n":%d,"metaxy_provenance_by_field":{"default":"1"}}`, id, (i*3+2)%5))
+		}
+	}
+	s := ts.step("movie", Aggregate(join))
+	s.Samples = func(context.Context) iter.Seq2[arrow.RecordBatch, error] { return single(recordOf(t, rows...)) }
+	r := ts.mustRun(Options{BatchSize: 2}, s)
+	wantCounts(t, r, "new=3 stale=0 orphaned=0 processed=3 failed=0")
+	equal(t, "rows", ts.rows("movie", "id", "n", "first"), []string{
+		`{"id":"a","n":5,"first":0}`, `{"id":"b","n":5,"first":0}`, `{"id":"c","n":5,"first":0}`})
+	wantCounts(t, ts.mustRun(Options{}, s), "new=0 stale=0 orphaned=0 processed=0 failed=0")
+}
+
+// TestExpandGivenSamples: only the processor knows the ids of what it makes.
+func TestExpandGivenSamples(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	s := ts.step("reel/frame", frames(map[string]int{"a": 2, "b": 0}))
+	s.Samples = func(context.Context) iter.Seq2[arrow.RecordBatch, error] {
+		return single(recordOf(t, `{"id":"a","frame":0,"metaxy_provenance_by_field":{"default":"1"}}`,
+			`{"id":"b","frame":0,"metaxy_provenance_by_field":{"default":"1"}}`))
+	}
+	r := ts.mustRun(Options{}, s)
+	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame", "text"), []string{`{"id":"a","frame":0,"text":"a0"}`, `{"id":"a","frame":1,"text":"a1"}`})
 }
