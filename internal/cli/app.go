@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -41,7 +42,7 @@ func (a *app) root() *cobra.Command {
 		Long: "Finds out which samples of a feature are new, stale or orphaned, has them computed, and writes them with\n" +
 			"their provenance into Delta tables in a folder or a bucket.",
 		Example:       a.example("--store ./data --features features.yaml status"),
-		Args:          cobra.NoArgs,
+		Args:          a.noCommand,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -61,6 +62,18 @@ func (a *app) root() *cobra.Command {
 		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
+}
+
+// noCommand refuses what is not the name of a command.
+func (a *app) noCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	root.SuggestionsMinimumDistance = 2
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %s?", args[0], near[0])
+	}
+	return fmt.Errorf("unknown command %q", args[0])
 }
 
 // example is an example for a command's help.

@@ -93,6 +93,8 @@ func (a *app) describe(ctx context.Context, log *slog.Logger, args []string) err
 // tablesOf opens the tables that there are. What cannot be reached is left out: describing must work without a store.
 func (a *app) tablesOf(ctx context.Context, e *Env, features []*feature.Feature) map[feature.Key]store.Snapshot {
 	tables := map[feature.Key]store.Snapshot{}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	st, _, err := a.openStore(ctx, e)
 	if err != nil {
 		e.Log.Debug("describe without tables", "error", err)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,6 +57,9 @@ func (a *app) graph(ctx context.Context, log *slog.Logger, format string) error 
 	return err
 }
 
+// patience is how long commands that work without a store wait for one.
+const patience = 5 * time.Second
+
 // openOffline makes an Env without a store, for commands that must work without one. The versions are those that the
 // store's rows have, as far as that can be found out.
 func (a *app) openOffline(ctx context.Context, log *slog.Logger) (*Env, error) {
@@ -78,6 +82,8 @@ func (a *app) openOffline(ctx context.Context, log *slog.Logger) (*Env, error) {
 			return e, e.retruncate()
 		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	st, h, err := a.openStore(ctx, e)
 	if err == nil {
 		e.Hashing = h.Hashing

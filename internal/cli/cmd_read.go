@@ -10,10 +10,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/spf13/cobra"
 
-	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
-	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 type readFlags struct {
@@ -67,14 +65,15 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 	if err != nil {
 		return fmt.Errorf("read %s: %w", f.Key(), err)
 	}
+	if err := e.Hashing.Check(snap, f.Key()); err != nil {
+		return err
+	}
 	columns, err := readColumns(snap.Schema(), f, flags.columns)
 	if err != nil {
 		return err
 	}
-	o := engine.ReadOptions{
-		Columns: columns, AllSamples: flags.history, AllFeatureVersions: flags.history, IncludeDeleted: flags.deleted,
-	}
-	rows, err := printRows(ctx, e, snap, f, o, flags)
+	p := &reading{snap: snap, feature: f, columns: columns, flags: flags}
+	rows, err := p.print(ctx, e.Stdout)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", f.Key(), err)
 	}
@@ -85,9 +84,6 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 func (f readFlags) check() error {
 	if f.limit < 0 {
 		return setupf("--limit %d: expected 0 or more; 0 means all", f.limit)
-	}
-	if len(f.filters) > 0 {
-		return setupf("read --filter: filters are evaluated by resolve only; read all rows and filter the output")
 	}
 	if f.at != "" {
 		return setupf("read --at: only the newest version of a table can be read")
@@ -128,38 +124,4 @@ func readColumns(table *arrow.Schema, f *feature.Feature, asked []string) ([]str
 		}
 	}
 	return append(columns, last...), nil
-}
-
-// printRows writes rows and returns how many they were.
-func printRows(ctx context.Context, e *Env, snap store.Snapshot, f *feature.Feature, o engine.ReadOptions,
-	flags readFlags) (n int64, err error) {
-	schema, err := engine.ReadSchema(snap, f, o)
-	if err != nil {
-		return 0, err
-	}
-	held := &spool{}
-	defer closing(held, &err)
-	w, err := newRowWriter(flags.format, held, schema, terminal(e.Stdout))
-	if err != nil {
-		return 0, err
-	}
-	for rec, err := range engine.Read(ctx, snap, f, o) {
-		if err != nil {
-			return 0, err
-		}
-		if flags.limit > 0 {
-			rec = rec.NewSlice(0, min(rec.NumRows(), flags.limit-n))
-		}
-		n += rec.NumRows()
-		if err := w.Write(rec); err != nil {
-			return 0, err
-		}
-		if flags.limit > 0 && n >= flags.limit {
-			break
-		}
-	}
-	if err := w.Close(); err != nil {
-		return 0, err
-	}
-	return n, held.Flush(e.Stdout)
 }

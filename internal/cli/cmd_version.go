@@ -27,6 +27,7 @@ func (a *app) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "version",
 		Short:   "Print version, commit and Go version",
+		Long:    "Prints what was built: the release, the commit, and the version of Go.",
 		Example: a.example("version --format json"),
 		Args:    cobra.NoArgs,
 		RunE: a.run(func(context.Context, *slog.Logger, []string) error {

@@ -75,6 +75,9 @@ func (a *app) definitions(c *config.Config) ([]feature.Definition, error) {
 func (a *app) openStore(ctx context.Context, e *Env) (store.Store, config.Hashing, error) {
 	if a.program.Store != nil && !a.storeNamed() {
 		st, h, err := a.program.Store(ctx)
+		if h.TruncationLength == 0 {
+			h.TruncationLength = e.Config.HashTruncationLength
+		}
 		return st, config.Hashing{Hashing: h, AlgorithmSet: h.Algorithm != "", LengthSet: h.TruncationLength != 0}, err
 	}
 	sc, err := e.Config.Locate(a.global.store)

@@ -10,7 +10,9 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/filter"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/ingest"
 )
 
 // Main runs the command that args name (without the program's own name) and returns the exit status. An error is
@@ -48,7 +50,7 @@ func setupf(format string, args ...any) error { return setup(fmt.Errorf(format, 
 func setupErrors() []error {
 	return []error{
 		config.ErrConfig, feature.ErrSpec, feature.ErrUnknown, feature.ErrCycle, feature.ErrMapping, feature.ErrProject,
-		engine.ErrPlan, engine.ErrHashing,
+		engine.ErrPlan, engine.ErrHashing, filter.ErrFilter, ingest.ErrSetup,
 	}
 }
 

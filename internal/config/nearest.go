@@ -2,7 +2,7 @@ package config
 
 // Nearest returns the candidate that a name was probably meant to be; "" when none is near.
 func Nearest(name string, candidates []string) string {
-	best, least := "", max(1, len(name)/3)+1
+	best, least := "", min(max(2, len(name)/3)+1, len(name))
 	for _, c := range candidates {
 		if d := distance([]rune(name), []rune(c)); d < least {
 			best, least = c, d

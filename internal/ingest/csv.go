@@ -32,7 +32,7 @@ func (s *csvSource) Hint() string { return "" }
 // Rows implements Source. A new column gets its type as one of JSON does, from how its cells look.
 func (s *csvSource) Rows(ctx context.Context, table *arrow.Schema, _ []string) iter.Seq2[arrow.RecordBatch, error] {
 	guess := s.objects(func(cell string, _ string) []byte { return guessed(cell) })
-	return rowsOf(ctx, rowjson.NewShape(table), guess, func(schema *arrow.Schema) objectSeq {
+	return rowsOf(ctx, rowjson.NewShape(table), nil, guess, func(schema *arrow.Schema) objectSeq {
 		return s.objects(func(cell, column string) []byte {
 			f, ok := store.Column(schema, column)
 			if !ok {

@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/metaxy-pipes/metaxy-pipes/engine"
 )
 
 const wildcards = "*?["
@@ -60,7 +58,7 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 		case c == '[':
 			end := strings.IndexByte(pattern[i:], ']')
 			if end < 0 {
-				return nil, fmt.Errorf("%w: --from: the pattern %q has a [ without ]", engine.ErrPlan, pattern)
+				return nil, fmt.Errorf("%w: --from: the pattern %q has a [ without ]", ErrSetup, pattern)
 			}
 			set := pattern[i+1 : i+end]
 			if strings.HasPrefix(set, "!") {
@@ -75,7 +73,7 @@ func compilePattern(pattern string) (*regexp.Regexp, error) {
 	}
 	re, err := regexp.Compile("(?s)" + b.String() + `\z`)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --from: the pattern %q: %w", engine.ErrPlan, pattern, err)
+		return nil, fmt.Errorf("%w: --from: the pattern %q: %w", ErrSetup, pattern, err)
 	}
 	return re, nil
 }

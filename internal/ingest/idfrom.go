@@ -6,8 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/metaxy-pipes/metaxy-pipes/engine"
 )
 
 // An idMaker makes the ids of listed objects from their paths.
@@ -32,15 +30,15 @@ func newIDMaker(text string, columns []string) (idMaker, error) {
 	for _, field := range fields {
 		if field != "{stem}" && field != "{name}" && field != "{path}" {
 			return idMaker{}, fmt.Errorf("%w: --id-from %s: there is no %s; use {stem}, {name}, {path}, or a regular expression "+
-				"with named groups such as (?P<id>[^/]+)\\.mp4$", engine.ErrPlan, text, field)
+				"with named groups such as (?P<id>[^/]+)\\.mp4$", ErrSetup, text, field)
 		}
 	}
 	if len(fields) == 0 {
-		return idMaker{}, fmt.Errorf("%w: --id-from %s: gives every object one id; use {stem}, {name} or {path}", engine.ErrPlan, text)
+		return idMaker{}, fmt.Errorf("%w: --id-from %s: gives every object one id; use {stem}, {name} or {path}", ErrSetup, text)
 	}
 	if len(columns) != 1 {
 		return idMaker{}, fmt.Errorf("%w: --id-from %s: the feature has the id columns %s; use a regular expression with a group "+
-			"named after each", engine.ErrPlan, text, strings.Join(columns, ", "))
+			"named after each", ErrSetup, text, strings.Join(columns, ", "))
 	}
 	return idMaker{column: columns[0], template: text}, nil
 }
@@ -48,17 +46,17 @@ func newIDMaker(text string, columns []string) (idMaker, error) {
 func patternIDs(text string, columns []string) (idMaker, error) {
 	re, err := regexp.Compile(text)
 	if err != nil {
-		return idMaker{}, fmt.Errorf("%w: --id-from: %w", engine.ErrPlan, err)
+		return idMaker{}, fmt.Errorf("%w: --id-from: %w", ErrSetup, err)
 	}
 	for _, c := range columns {
 		if !slices.Contains(re.SubexpNames(), c) {
-			return idMaker{}, fmt.Errorf("%w: --id-from %s: has no group named after the id column: (?P<%s>…)", engine.ErrPlan, text, c)
+			return idMaker{}, fmt.Errorf("%w: --id-from %s: has no group named after the id column: (?P<%s>…)", ErrSetup, text, c)
 		}
 	}
 	for _, name := range re.SubexpNames() {
 		if slices.Contains(listingColumns, name) {
 			return idMaker{}, fmt.Errorf("%w: --id-from %s: the group %q has the name of a column of every listing",
-				engine.ErrPlan, text, name)
+				ErrSetup, text, name)
 		}
 	}
 	return idMaker{pattern: re}, nil
@@ -71,8 +69,7 @@ func (m idMaker) columns(location string) ([][2]string, error) {
 	}
 	groups := m.pattern.FindStringSubmatch(location)
 	if groups == nil {
-		return nil, fmt.Errorf("%w: --id-from does not match %q; narrow --from with a pattern, or the other way round",
-			ErrInput, location)
+		return nil, fmt.Errorf("--id-from does not match %q; narrow --from with a pattern, or widen the expression", location)
 	}
 	var out [][2]string
 	for i, name := range m.pattern.SubexpNames() {

@@ -26,6 +26,9 @@ import (
 // written.
 var ErrInput = errors.New("unusable input")
 
+// ErrSetup reports flags that make no sense for the feature or the source.
+var ErrSetup = errors.New("cannot ingest")
+
 // attempts is how often an ingest starts over because another writer was faster.
 const attempts = 10
 
@@ -61,7 +64,7 @@ type Result struct {
 func Run(ctx context.Context, o Options) (Result, error) {
 	if !o.Feature.Root() {
 		return Result{}, fmt.Errorf("%w: %s has parents, so its samples are computed and not ingested: use run",
-			engine.ErrPlan, o.Feature.Key())
+			ErrSetup, o.Feature.Key())
 	}
 	if err := o.checkVersions(); err != nil {
 		return Result{}, err

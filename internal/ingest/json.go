@@ -35,21 +35,22 @@ func (s *jsonSource) Rows(ctx context.Context, table *arrow.Schema, ids []string
 	if s.array {
 		objects = s.values
 	}
-	return rowsOf(ctx, rowjson.NewShape(table, ids...), objects, func(*arrow.Schema) objectSeq { return objects })
+	return rowsOf(ctx, rowjson.NewShape(table, ids...), ids, objects, func(*arrow.Schema) objectSeq { return objects })
 }
 
 // objectSeq yields JSON objects; each is only valid until the next.
 type objectSeq = iter.Seq2[[]byte, error]
 
 // rowsOf reads objects twice: first for the types of their columns, then for their values. The second reading may
-// depend on the types.
-func rowsOf(ctx context.Context, shape *rowjson.Shape, first objectSeq, second func(*arrow.Schema) objectSeq) iter.Seq2[arrow.RecordBatch, error] {
+// depend on the types. ids are columns in which a number is no string.
+func rowsOf(ctx context.Context, shape *rowjson.Shape, ids []string, first objectSeq,
+	second func(*arrow.Schema) objectSeq) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		if err := each(ctx, first, shape.Observe); err != nil {
 			yield(nil, err)
 			return
 		}
-		b, err := rowjson.NewBuilder(shape.Schema())
+		b, err := rowjson.NewBuilder(shape.Schema(), ids...)
 		if err != nil {
 			yield(nil, fmt.Errorf("%w: %w", ErrInput, err))
 			return

@@ -2,7 +2,9 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"slices"
 	"strconv"
@@ -56,6 +58,9 @@ func openListing(ctx context.Context, o SourceOptions) (Source, error) {
 		}
 	}
 	objects, err := list(ctx, o)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: --from %s: there is no such folder", ErrSetup, shown(o.From))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list %s: %w", shown(o.From), err)
 	}
@@ -88,7 +93,7 @@ func (s *listingSource) Rows(ctx context.Context, table *arrow.Schema, _ []strin
 		mtime := arrow.Field{Name: "mtime", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true}
 		table = arrow.NewSchema(append(slices.Clone(fields), mtime), nil)
 	}
-	return rowsOf(ctx, rowjson.NewShape(table), s.rows(nil), func(schema *arrow.Schema) objectSeq { return s.rows(schema) })
+	return rowsOf(ctx, rowjson.NewShape(table), nil, s.rows(nil), func(schema *arrow.Schema) objectSeq { return s.rows(schema) })
 }
 
 // rows yields the objects as JSON, with ids of the schema's types; a nil schema takes them for strings.

@@ -12,6 +12,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // batchRows and batchBytes bound a batch of rows.
@@ -40,6 +41,9 @@ func (s *samples) all(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
 		s.rows, s.seen = 0, s.seen[:0]
 		ids := s.options.Feature.Spec().IDColumns
 		for rec, err := range s.options.Source.Rows(ctx, s.table, ids) {
+			if err == nil && rec.NumRows() == 0 {
+				continue
+			}
 			if err == nil {
 				err = s.identify(rec, ids)
 			}
@@ -57,8 +61,27 @@ func (s *samples) all(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
 		}
 		if err := s.twice(); err != nil {
 			yield(nil, err)
+			return
+		}
+		if s.rows == 0 {
+			yield(s.none(ids))
 		}
 	}
+}
+
+// none is a batch without rows, which says what columns samples would have.
+func (s *samples) none(ids []string) (arrow.RecordBatch, error) {
+	var fields []arrow.Field
+	for _, id := range ids {
+		f := arrow.Field{Name: id, Type: arrow.BinaryTypes.String, Nullable: true}
+		if s.table != nil {
+			if have, ok := store.Column(s.table, id); ok {
+				f = have
+			}
+		}
+		fields = append(fields, f)
+	}
+	return s.options.version(empty(arrow.NewSchema(fields, nil)), 0)
 }
 
 // identify remembers the ids of a batch and refuses those that have no value.
@@ -67,9 +90,6 @@ func (s *samples) identify(rec arrow.RecordBatch, ids []string) error {
 	for c, id := range ids {
 		at := rec.Schema().FieldIndices(id)
 		if len(at) != 1 {
-			if rec.NumRows() == 0 {
-				return nil
-			}
 			return fmt.Errorf("%w: %s: the id column %q is missing; there are %s", ErrInput,
 				s.options.Source.Name(s.rows), id, strings.Join(columnNames(rec.Schema()), ", "))
 		}

@@ -2,8 +2,10 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"path"
 	"slices"
@@ -11,7 +13,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
-	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
 
@@ -49,7 +50,7 @@ type SourceOptions struct {
 // formats are the names of the formats.
 var formats = []string{"jsonl", "json", "csv", "parquet", "listing"}
 
-// Open opens a source. What is set up wrongly gives an error wrapping engine.ErrPlan.
+// Open opens a source. What is set up wrongly gives an error wrapping ErrSetup.
 func Open(ctx context.Context, o SourceOptions) (Source, error) {
 	format, err := o.format()
 	if err != nil {
@@ -59,11 +60,14 @@ func Open(ctx context.Context, o SourceOptions) (Source, error) {
 		return openListing(ctx, o)
 	}
 	if o.IDFrom != "" || o.ContentHash {
-		return nil, fmt.Errorf("%w: --id-from and --hash are for listings; %s is a file of samples", engine.ErrPlan, o.From)
+		return nil, fmt.Errorf("%w: --id-from and --hash are for listings; %s is a file of samples", ErrSetup, o.From)
 	}
 	f, err := openFile(ctx, o)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: --from %s: there is no such file", ErrSetup, shown(o.From))
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", shown(o.From), err)
+		return nil, fmt.Errorf("open source: %w", err)
 	}
 	switch format {
 	case "csv":
@@ -79,7 +83,7 @@ func Open(ctx context.Context, o SourceOptions) (Source, error) {
 func (o SourceOptions) format() (string, error) {
 	if o.Format != "" {
 		if !slices.Contains(formats, o.Format) {
-			return "", fmt.Errorf("%w: --from-format %q: expected %s", engine.ErrPlan, o.Format, strings.Join(formats, ", "))
+			return "", fmt.Errorf("%w: --from-format %q: expected %s", ErrSetup, o.Format, strings.Join(formats, ", "))
 		}
 		return o.Format, nil
 	}
@@ -103,7 +107,7 @@ func (o SourceOptions) format() (string, error) {
 		return "listing", nil
 	}
 	return "", fmt.Errorf("%w: --from %s: expected a .jsonl, .csv or .parquet file, a folder, or a pattern such as 'videos/*.mp4'; "+
-		"--from-format says what a file with another name holds", engine.ErrPlan, shown(o.From))
+		"--from-format says what a file with another name holds", ErrSetup, shown(o.From))
 }
 
 // shown is a location without what may be secret.

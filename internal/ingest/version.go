@@ -10,7 +10,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
-	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
 )
@@ -24,7 +23,7 @@ type versioned interface {
 func (o Options) checkVersions() error {
 	for key := range o.Versions {
 		if !slices.ContainsFunc(o.Feature.Spec().Fields, func(f feature.Field) bool { return f.Key == key }) {
-			return fmt.Errorf("%w: --version: %s has no field %q", engine.ErrPlan, o.Feature.Key(), key)
+			return fmt.Errorf("%w: --version: %s has no field %q", ErrSetup, o.Feature.Key(), key)
 		}
 	}
 	return nil
@@ -154,7 +153,7 @@ func (v *versioner) versionColumns() ([][]int, error) {
 		for _, name := range v.options.Versions[f.Key] {
 			at := v.rec.Schema().FieldIndices(name)
 			if len(at) == 0 {
-				return nil, fmt.Errorf("%w: --version %s: there is no column %q; there are %s", ErrInput, f.Key, name,
+				return nil, fmt.Errorf("%w: --version %s: no row has a value in a column %q; there are %s", ErrSetup, f.Key, name,
 					strings.Join(columnNames(v.rec.Schema()), ", "))
 			}
 			columns = append(columns, at[0])

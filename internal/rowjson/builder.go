@@ -3,6 +3,7 @@ package rowjson
 import (
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -25,13 +26,17 @@ type column struct {
 	row     int // the last row that has the column, counted from 1
 }
 
-// NewBuilder returns a builder of rows with these columns. Members of rows that are none of them are passed over.
-func NewBuilder(schema *arrow.Schema) (*Builder, error) {
+// NewBuilder returns a builder of rows with these columns. Members of rows that are none of them are passed over. In id
+// columns, a number is not taken for the string of its digits.
+func NewBuilder(schema *arrow.Schema, ids ...string) (*Builder, error) {
 	b := &Builder{schema: schema, columns: make([]column, schema.NumFields()), byName: map[string]int{}}
 	for i, f := range schema.Fields() {
 		set, err := setterOf(f.Type, isByField(f.Name))
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", f.Name, err)
+		}
+		if f.Type.ID() == arrow.STRING && slices.Contains(ids, f.Name) {
+			set = setID
 		}
 		b.columns[i] = column{name: f.Name, builder: array.NewBuilder(memory.DefaultAllocator, f.Type), set: set}
 		b.byName[f.Name] = i
@@ -93,7 +98,7 @@ func ParseRows(rows iter.Seq[[]byte], table *arrow.Schema, ids ...string) (arrow
 			return nil, fmt.Errorf("row %d: %w", n, err)
 		}
 	}
-	b, err := NewBuilder(shape.Schema())
+	b, err := NewBuilder(shape.Schema(), ids...)
 	if err != nil {
 		return nil, err
 	}

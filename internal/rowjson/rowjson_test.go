@@ -116,6 +116,10 @@ func TestIDsHaveOneType(t *testing.T) {
 	if !errors.Is(err, rowjson.ErrValue) || !strings.HasPrefix(err.Error(), "row 2: ") {
 		t.Errorf("got %v, want ErrValue in row 2", err)
 	}
+	table := arrow.NewSchema([]arrow.Field{{Name: "id", Type: arrow.BinaryTypes.String}}, nil)
+	if _, err := rowjson.ParseRows(lines(`{"id":1}`), table, "id"); !errors.Is(err, rowjson.ErrValue) {
+		t.Errorf("a number as an id of a table of strings: got %v, want ErrValue", err)
+	}
 }
 
 // TestEscapes keeps rows on one line for readers that know Unicode's separators, and mends what is not UTF-8.

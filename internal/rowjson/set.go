@@ -98,6 +98,19 @@ func setString(b array.Builder, raw []byte) error {
 	return nil
 }
 
+// setID takes a string or null.
+func setID(b array.Builder, raw []byte) error {
+	switch kindOf(raw) {
+	case kindNull:
+		b.AppendNull()
+		return nil
+	case kindString:
+		return setString(b, raw)
+	default:
+		return unfit(raw, "a string, which the ids of this table are")
+	}
+}
+
 func setBool(b array.Builder, raw []byte) error {
 	if kindOf(raw) != kindBool {
 		return unfit(raw, "true or false")
