@@ -26,6 +26,6 @@ type length struct {
 
 func measure(_ context.Context, t text) (length, error) { return length{int64(len(t.Body))}, nil }
 
-func main() {
-	metaxy.Main(metaxy.Step{Graph: graph, Feature: "text/length", Process: metaxy.Each(measure)})
-}
+var step = metaxy.Step{Graph: graph, Feature: "text/length", Process: metaxy.Each(measure)}
+
+func main() { metaxy.Main(step) }
