@@ -53,7 +53,9 @@ func OpenDir(path string) (*Dir, error) {
 // openFileURL opens what stands behind "file://": /path, or localhost/path. As in Metaxy, file://path is the
 // relative path.
 func openFileURL(rest string) (*Dir, error) {
-	rest = strings.TrimPrefix(rest, "localhost/")
+	if strings.HasPrefix(rest, "localhost/") {
+		rest = strings.TrimPrefix(rest, "localhost")
+	}
 	path, err := url.PathUnescape(rest)
 	if err != nil {
 		return nil, fmt.Errorf("open store %q: %w", "file://"+rest, err)

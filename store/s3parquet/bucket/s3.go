@@ -14,6 +14,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -25,8 +26,11 @@ import (
 )
 
 // attempts is how often a request is sent before its error is returned: the first time, and again after server
-// errors, throttling and broken connections, with growing random pauses of up to twenty seconds.
-const attempts = 5
+// errors, throttling and broken connections, with growing random pauses of up to maxPause.
+const (
+	attempts = 5
+	maxPause = 5 * time.Second
+)
 
 // An S3 is a Bucket under a prefix of a bucket on S3, MinIO, R2 or another service that speaks S3 and has
 // conditional writes (If-None-Match).
@@ -72,7 +76,7 @@ func OpenS3(ctx context.Context, name, prefix string, o S3Options) (*S3, error) 
 func newClient(ctx context.Context, o S3Options) (*s3.Client, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts = attempts })
+			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts, s.MaxBackoff = attempts, maxPause })
 		}),
 	}
 	if o.Region != "" {
