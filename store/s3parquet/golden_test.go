@@ -80,6 +80,24 @@ func TestTablesOfDeltaRS(t *testing.T) {
 	}
 }
 
+// The same tables are read from MinIO, over ranged requests and with keys that paths escape.
+func TestTablesOfDeltaRSOnMinIO(t *testing.T) {
+	t.Parallel()
+	var tables map[string]golden
+	decodeFile(t, "testdata/expected.json", &tables)
+	s := openMinIO(t, s3parquet.Options{})
+	copyToMinIO(t, "testdata/tables", s.Location())
+	for name, want := range tables {
+		snap := snapshot(t, s, feature.Key(name))
+		var rows []string
+		for _, row := range want.Rows {
+			rows = append(rows, text(t, number(row)))
+		}
+		sameRows(t, name, scanned(t, snap, store.Query{}), rows)
+		fetchesWhatScanYields(t, snap)
+	}
+}
+
 // fetchesWhatScanYields checks that every row of a scan comes again by its reference, backwards and twice.
 func fetchesWhatScanYields(t *testing.T, snap store.Snapshot) {
 	t.Helper()

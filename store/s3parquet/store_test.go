@@ -42,14 +42,47 @@ func openMinIO(t *testing.T, o s3parquet.Options) *s3parquet.Store {
 func newMinIO(t *testing.T, o s3parquet.Options) *s3parquet.Store {
 	t.Helper()
 	server, name := minio.Bucket(t)
-	o.S3 = bucket.S3Options{
-		Endpoint: server.Endpoint, AccessKeyID: server.AccessKeyID, SecretAccessKey: server.SecretAccessKey,
-	}
+	o.S3 = credentials(server)
 	s, err := s3parquet.Open(t.Context(), "s3://"+name+"/a/store/", o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return s
+}
+
+func credentials(server *miniotest.Server) bucket.S3Options {
+	return bucket.S3Options{
+		Endpoint: server.Endpoint, AccessKeyID: server.AccessKeyID, SecretAccessKey: server.SecretAccessKey,
+	}
+}
+
+// copyToMinIO copies the objects of a folder to a location on the tests' server.
+func copyToMinIO(t *testing.T, folder, location string) {
+	t.Helper()
+	from, err := bucket.OpenDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, _ := minio.Bucket(t)
+	to, err := bucket.Open(t.Context(), location, credentials(server))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for o, err := range from.List(t.Context(), "", "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := from.Get(t.Context(), o.Name, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Put(t.Context(), o.Name, body); err != nil {
+			t.Fatal(err)
+		}
+		if err := body.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // places are the kinds of storage that a test runs on.
