@@ -39,18 +39,18 @@ def main() -> None:
 
     with DeltaMetadataStore(store_path).open("w") as store:
         for root in roots:
-            store.write(root.key, rows(root, pl.arange(0, args.rows, eager=True), "v1"))
+            store.write(root.key, rows(root, pl.arange(0, args.rows, eager=True), "v1", "path" if root is roots[0] else "source"))
         increment = store.resolve_update(leaf.key)
         store.write(leaf.key, increment.new)
         changed = pl.arange(0, args.rows, 10, eager=True)
-        store.write(roots[0].key, rows(roots[0], changed, "v2"))
+        store.write(roots[0].key, rows(roots[0], changed, "v2", "path"))
 
 
-def rows(root: mx.FeatureSpec, numbers: pl.Series, version: str) -> pl.DataFrame:
-    """Rows of a root feature: an id, a path, and a version for each field."""
+def rows(root: mx.FeatureSpec, numbers: pl.Series, version: str, column: str) -> pl.DataFrame:
+    """Rows of a root feature: an id, a column with a path, and a version for each field."""
     fields = [f.key.to_struct_key() for f in root.fields]
     text = numbers.cast(pl.String)
-    return pl.DataFrame({"sample_uid": "sample_" + text.str.zfill(10), "path": "s3://bucket/raw/" + text + ".mp4"}).with_columns(
+    return pl.DataFrame({"sample_uid": "sample_" + text.str.zfill(10), column: "s3://bucket/raw/" + text + ".mp4"}).with_columns(
         pl.struct(**{f: pl.concat_str(pl.lit(f"{version}_{f}_"), text) for f in fields}).alias("metaxy_provenance_by_field")
     )
 
