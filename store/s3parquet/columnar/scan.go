@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"runtime"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -105,7 +106,7 @@ func (s *scanner) open(g *rowGroup) (err error) {
 	if !s.indexed {
 		s.all = []rowRange{{0, g.rows}}
 	}
-	s.left = s.all
+	s.left = slices.Clone(s.all)
 	if len(s.where) == 0 {
 		s.found, s.left = s.left, nil
 		return nil
