@@ -13,7 +13,6 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
-	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
 )
@@ -29,7 +28,7 @@ func (s *Store) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, 
 	if err != nil {
 		return nil, fmt.Errorf("feature %s: %w", key, err)
 	}
-	return &snapshot{bucket: s.bucket, table: t, Snapshot: v}, nil
+	return &snapshot{store: s, table: t, Snapshot: v}, nil
 }
 
 // SnapshotAt returns an older version of the feature's table, or an error wrapping fs.ErrNotExist when the log does
@@ -43,15 +42,15 @@ func (s *Store) SnapshotAt(ctx context.Context, key feature.Key, version int64) 
 	if err != nil {
 		return nil, fmt.Errorf("feature %s: %w", key, err)
 	}
-	return &snapshot{bucket: s.bucket, table: t, Snapshot: v}, nil
+	return &snapshot{store: s, table: t, Snapshot: v}, nil
 }
 
 // A snapshot is a version of a table together with the place where its files are.
 type snapshot struct {
 	*delta.Snapshot
 
-	bucket bucket.Bucket
-	table  *delta.Table
+	store *Store
+	table *delta.Table
 }
 
 var _ store.Snapshot = (*snapshot)(nil)
@@ -82,9 +81,9 @@ type dataFile struct {
 // open opens a data file of the table. The caller closes its source.
 func (s *snapshot) open(ctx context.Context, f *delta.File) (*dataFile, error) {
 	name := path.Join(s.table.Path, f.Name)
-	d := &dataFile{uri: s.bucket.URI(name)}
+	d := &dataFile{uri: s.store.bucket.URI(name)}
 	var err error
-	if d.source, err = openSource(ctx, s.bucket, name, f.Size); err != nil {
+	if d.source, err = s.store.openSource(ctx, name, f.Size); err != nil {
 		return nil, d.explain(s, err)
 	}
 	if d.File, err = columnar.OpenFile(d.source, f.Size); err != nil {

@@ -15,20 +15,19 @@ type source interface {
 }
 
 // openSource opens an object of a known size. In a folder that is the file; elsewhere each read is a request.
-func openSource(ctx context.Context, b bucket.Bucket, name string, size int64) (source, error) {
-	if r, ok := b.(bucket.RandomAccess); ok {
+func (s *Store) openSource(ctx context.Context, name string, size int64) (source, error) {
+	if r, ok := s.bucket.(bucket.RandomAccess); ok {
 		return r.OpenAt(ctx, name)
 	}
-	return &ranges{ctx: ctx, bucket: b, name: name, size: size}, nil
+	return &ranges{ctx: ctx, store: s, name: name, size: size}, nil
 }
 
-// ranges reads an object by ranged requests. Its reader merges neighbouring reads, so that there is nothing to keep
-// here. The context is that of the one scan or fetch it is made for: io.ReaderAt has no place for it.
+// ranges reads an object by ranged requests. Its reader merges neighbouring reads; only the end is kept. The context is that of the one scan or fetch it is made for: io.ReaderAt has no place for it.
 type ranges struct {
-	ctx    context.Context
-	bucket bucket.Bucket
-	name   string
-	size   int64
+	ctx   context.Context
+	store *Store
+	name  string
+	size  int64
 }
 
 // ReadAt implements io.ReaderAt.
@@ -37,13 +36,22 @@ func (r *ranges) ReadAt(p []byte, off int64) (int, error) {
 	if want == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
-	body, err := r.bucket.Get(r.ctx, r.name, off, want)
+	end := off+int64(len(p)) == r.size
+	if end {
+		if tail, ok := r.store.tails.get(r.name, len(p)); ok {
+			return copy(p, tail), nil
+		}
+	}
+	body, err := r.store.bucket.Get(r.ctx, r.name, off, want)
 	if err != nil {
 		return 0, err
 	}
 	n, err := io.ReadFull(body, p[:want])
 	err = errors.Join(err, body.Close())
-	if err == nil && n < len(p) {
+	switch {
+	case err == nil && end:
+		r.store.tails.put(r.name, p)
+	case err == nil && n < len(p):
 		err = io.EOF
 	}
 	return n, err

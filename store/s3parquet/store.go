@@ -33,6 +33,7 @@ type Options struct {
 type Store struct {
 	bucket bucket.Bucket
 	opts   Options
+	tails  tails
 
 	mu     sync.Mutex
 	tables map[feature.Key]*delta.Table

@@ -21,6 +21,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket/buckettest"
 )
 
 var minio miniotest.Lazy
@@ -238,6 +239,42 @@ func TestScanLeavesFilesOut(t *testing.T) {
 	_, err := snap.Fetch(t.Context(), []store.RowRef{store.MakeRowRef(1, 0)}, nil)
 	if !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("fetch from a missing file = %v, want store.ErrCorrupt", err)
+	}
+}
+
+// What a run costs in requests: a listing and a read per small file, and nothing more when it fetches from them again.
+func TestRequests(t *testing.T) {
+	t.Parallel()
+	counted := &buckettest.Faults{Bucket: openDir(t), Fail: -1}
+	s := s3parquet.New(counted, s3parquet.Options{})
+	for _, id := range []string{"a", "b", "c"} {
+		appendRows(t, s, "f", write(ids(id)))
+	}
+	for _, c := range []struct {
+		what string
+		want int64
+		do   func(snap store.Snapshot)
+	}{
+		{"snapshot of what is known", 1, func(store.Snapshot) {}},
+		{"first scan", 1 + 3, func(snap store.Snapshot) { scanned(t, snap, store.Query{}) }},
+		{"second scan", 1, func(snap store.Snapshot) { scanned(t, snap, store.Query{}) }},
+		{"fetch", 1, func(snap store.Snapshot) {
+			rec, err := snap.Fetch(t.Context(), []store.RowRef{store.MakeRowRef(2, 0), store.MakeRowRef(0, 0)}, nil)
+			if err != nil || rowText(t, rec, 0) != `["c"]` {
+				t.Errorf("Fetch = %v, %v", rec, err)
+			}
+		}},
+	} {
+		before := counted.Calls()
+		c.do(snapshot(t, s, "f"))
+		if got := counted.Calls() - before; got != c.want {
+			t.Errorf("%s costs %d requests, want %d", c.what, got, c.want)
+		}
+	}
+	before := counted.Calls()
+	appendRows(t, s, "f", write(ids("d")))
+	if got := counted.Calls() - before; got != 3 { // list, put the file, create the commit
+		t.Errorf("an append costs %d requests, want 3", got)
 	}
 }
 
