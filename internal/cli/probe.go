@@ -119,6 +119,8 @@ func adviceFor(err error) string {
 	var dns *net.DNSError
 	var op *net.OpError
 	switch {
+	case strings.Contains(text, ": check ") || strings.Contains(text, "create it"): // it says so itself
+		return ""
 	case errors.Is(err, fs.ErrPermission), strings.Contains(text, "accessdenied"), strings.Contains(text, "forbidden"),
 		strings.Contains(text, "signaturedoesnotmatch"), strings.Contains(text, "invalidaccesskeyid"):
 		return "the storage refuses these credentials: check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_PROFILE, and the " +

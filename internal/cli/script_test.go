@@ -23,7 +23,8 @@ var update = flag.Bool("update", false, "rewrite the expected output of the scri
 
 // TestScripts runs testdata/*.txtar. A script begins with why it exists; its file "script" holds commands ("$ …") and
 // what they print: stdout as it is, stderr with "2> " before each line, and the exit status if it is not 0. The other
-// files lie in the folder $WORK. $STORE is the store, in a folder that does not exist at first.
+// files lie in the folder $WORK. $STORE is the store, in a folder
+// that does not exist at first; $SAMPLE has a store that Metaxy wrote.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	paths, err := filepath.Glob("testdata/*.txtar")
@@ -43,7 +44,11 @@ func runScript(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &script{work: t.TempDir()}
+	sample, err := filepath.Abs("testdata/metaxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &script{work: t.TempDir(), sample: sample}
 	var at *txtar.File
 	for i, f := range a.Files {
 		if f.Name == "script" {
@@ -73,7 +78,8 @@ func runScript(t *testing.T, path string) {
 
 // A script is a run of one script file.
 type script struct {
-	work string
+	work   string
+	sample string // a store of Metaxy's and its features
 }
 
 // store is the compiled-in store, for commands without --store.
@@ -177,7 +183,7 @@ func (s *script) words(command string) []string {
 }
 
 func (s *script) expand(word string) string {
-	return strings.NewReplacer("$WORK", s.work, "$STORE", filepath.Join(s.work, "store")).Replace(word)
+	return strings.NewReplacer("$WORK", s.work, "$STORE", filepath.Join(s.work, "store"), "$SAMPLE", s.sample).Replace(word)
 }
 
 var changing = []struct {
@@ -192,7 +198,7 @@ var changing = []struct {
 
 // hide replaces what differs from run to run.
 func (s *script) hide(out string) string {
-	out = strings.ReplaceAll(out, s.work, "$WORK")
+	out = strings.NewReplacer(s.work, "$WORK", s.sample, "$SAMPLE").Replace(out)
 	for _, c := range []string{"\x00", "\x1b"} { // which would make the script a binary file
 		out = strings.ReplaceAll(out, c, fmt.Sprintf("<%02x>", c))
 	}

@@ -21,8 +21,6 @@ func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrConfig, fmt.Errorf(format, args...))
 }
 
-func joinErrors(errs []error) error { return errors.Join(errs...) }
-
 // Locate returns the store that a name or location means; "" means the default store. A location is a URI, or a path:
 // something with a slash, or any word where no stores are configured.
 func (c *Config) Locate(nameOrLocation string) (StoreConfig, error) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -110,7 +111,7 @@ func readSettings(c *Config, st *StoreConfig, s *section) {
 	}
 	s.finish()
 	if len(errs) > 0 {
-		st.Unusable = joinErrors(errs)
+		st.Unusable = errors.Join(errs...)
 	}
 }
 
