@@ -79,7 +79,7 @@ func (s *bytesSink) prefixed(dst, plain []byte) ([]byte, error) {
 func (s *bytesSink) page(encoding format.Encoding, src []byte, count int) (err error) {
 	s.indexes, s.raw = nil, nil
 	switch encoding {
-	case format.RLEDictionary, format.PlainDictionary:
+	case format.RLEDictionary, plainDictionary:
 		s.indexes, err = indexReader(src, s.dictOffsets != nil)
 		return err
 	case format.Plain:

@@ -9,6 +9,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
+// plainDictionary is what old writers call format.RLEDictionary.
+const plainDictionary format.Encoding = 2
+
 // A sink collects the values of a leaf into the buffers of an Arrow array, over any number of pages.
 type sink interface {
 	// dictionary loads the PLAIN values of a dictionary page.
@@ -78,7 +81,7 @@ func extend(b []byte, n int) []byte {
 func (s *fixedSink) page(encoding format.Encoding, src []byte, count int) (err error) {
 	s.indexes, s.raw = nil, nil
 	switch {
-	case encoding == format.RLEDictionary || encoding == format.PlainDictionary:
+	case encoding == format.RLEDictionary || encoding == plainDictionary:
 		s.indexes, err = indexReader(src, s.dict != nil)
 	case s.bits && (encoding == format.Plain || encoding == format.RLE):
 		s.scratch, err = unpackBooleans(s.scratch[:0], src, encoding, count)

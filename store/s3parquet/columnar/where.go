@@ -97,7 +97,7 @@ func (w *condition) absent() (bool, error) {
 		if s.PageType == format.DictionaryPage {
 			continue
 		}
-		if s.Encoding != format.RLEDictionary && s.Encoding != format.PlainDictionary {
+		if s.Encoding != format.RLEDictionary && s.Encoding != plainDictionary {
 			return false, nil
 		}
 		data++
