@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -61,13 +63,16 @@ func (j *job) metadata(r Result) pipes.Metadata {
 		"metaxy/processed":        pipes.Int(r.Processed),
 		"metaxy/failed":           pipes.Int(r.Failed),
 		"dagster/row_count":       pipes.Int(r.Rows),
-		"metaxy/duration_seconds": pipes.Float(r.Duration.Seconds()),
+		"metaxy/duration_seconds": pipes.Float(rounded(r.Duration.Seconds())),
 	}
 	if s := r.Duration.Seconds(); s > 0 {
-		md["metaxy/samples_per_second"] = pipes.Float(float64(r.Processed) / s)
+		md["metaxy/samples_per_second"] = pipes.Float(rounded(float64(r.Processed) / s))
 	}
 	return md
 }
+
+// rounded cuts a figure that people read to three digits behind the point.
+func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // describeTable adds where the table is, its columns, and its first rows.
 func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.Metadata) error {
@@ -79,7 +84,7 @@ func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.M
 	var all, shown []pipes.Column
 	var names []string
 	for _, f := range schema.Fields() {
-		c := pipes.Column{Name: f.Name, Type: f.Type.String()}
+		c := pipes.Column{Name: f.Name, Type: store.TypeName(f.Type)}
 		all = append(all, c)
 		if !feature.IsSystemColumn(f.Name) {
 			shown, names = append(shown, c), append(names, f.Name)
@@ -129,9 +134,29 @@ func (j *job) reportCheck(ctx context.Context, r Result) error {
 	c := pipes.CheckResult{AssetKey: j.asset, Name: j.check, Passed: r.Failed == 0, Severity: pipes.SeverityWarn,
 		Metadata: pipes.Metadata{"metaxy/processed": pipes.Int(r.Processed), "metaxy/failed": pipes.Int(r.Failed)}}
 	if len(r.Failures) > 0 {
-		c.Metadata["metaxy/failures"] = pipes.JSON(tellFailures(r.Failures))
+		c.Metadata["metaxy/failures"] = failureTable(r.Failures)
 	}
 	return j.session.Check(ctx, c)
+}
+
+// failureTable shows the first failed samples: their ids, and the error.
+func failureTable(failures []Failure) pipes.Value {
+	const message = "error"
+	var columns []pipes.Column
+	for _, v := range failures[0].ID {
+		columns = append(columns, pipes.Column{Name: v.Column, Type: "string"})
+	}
+	var rows []map[string]any
+	for _, f := range tellFailures(failures) {
+		row := map[string]any{}
+		for name, value := range f.ID {
+			row[name] = fmt.Sprint(value)
+		}
+		row[message] = f.Error
+		rows = append(rows, row)
+	}
+	columns = slices.DeleteFunc(columns, func(c pipes.Column) bool { return c.Name == message })
+	return pipes.Table(append(columns, pipes.Column{Name: message, Type: "string"}), rows)
 }
 
 // A toldFailure is a failed sample in a message.

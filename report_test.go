@@ -140,7 +140,7 @@ func TestToleratedFailures(t *testing.T) {
 	if len(checks) != 1 || checks[0]["check_name"] != "all_done" || checks[0]["passed"] != false || checks[0]["severity"] != "WARN" {
 		t.Fatalf("checks: %v", checks)
 	}
-	if got := raw(checks[0]["metadata"], "metaxy/failures"); !strings.Contains(got, `{"error":"v0001: broken video","id":{"id":"v0001"}}`) {
+	if got := raw(checks[0]["metadata"], "metaxy/failures"); !strings.Contains(got, `{"error":"v0001: broken video","id":"v0001"}`) {
 		t.Errorf("failures: %s", got)
 	}
 }

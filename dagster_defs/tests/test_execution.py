@@ -80,7 +80,8 @@ def test_too_many_failures(actor, materialize):
     assert failure.user_failure_data.metadata["exit_status"].value == 3
     seen_counts = observations(result)[CROP].metadata
     assert {name: seen_counts[f"metaxy/{name}"].value for name in BAD} == BAD
-    assert seen_counts["metaxy/failures"].value == FAILURES
+    shown = [record.data for record in seen_counts["metaxy/failures"].records]
+    assert shown == [{"id": "v1", "error": "no sound"}, {"id": "v2", "error": "no frames"}]
     assert checks(result) == {CROP: False}
     assert materializations(result) == {}
 

@@ -35,6 +35,14 @@ class Wrong(Exception):
 
 
 @dataclass(frozen=True)
+class Row:
+    """A run, for the table at the end: what happened before it, and its counts by feature."""
+
+    title: str
+    counts: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
 class Expected:
     """The counts of one run; what is not named has to be zero."""
 
@@ -53,16 +61,16 @@ def main(home: Path) -> None:
     with dg.DagsterInstance.local_temp(str(home / "dagster"), overrides=NO_TELEMETRY) as instance:
         all_new = {"new": 8, "processed": 8}
         first = Expected({"new": 8}, dict.fromkeys(FEATURES, all_new))
-        run(instance, studio, "1. eight new videos", first)
+        table = [run(instance, studio, "1. eight new videos", first)]
         check_transcripts(studio, sentences)
         before = versions(studio)
         files = results(studio)
 
-        run(instance, studio, "2. nothing has changed", Expected({"unchanged": 8}, {}))
+        table.append(run(instance, studio, "2. nothing has changed", Expected({"unchanged": 8}, {})))
 
         studio = replace(studio, crop_size=128)
         frames_only = {"video/crop": all_new, "video/face_crop": all_new}
-        run(instance, studio, "3. another crop resolution", Expected({"unchanged": 8}, frames_only))
+        table.append(run(instance, studio, "3. another crop resolution", Expected({"unchanged": 8}, frames_only)))
         check_resolution(before, versions(studio))
         check_kept(files, results(studio))
 
@@ -70,7 +78,7 @@ def main(home: Path) -> None:
         del sentences["video_08"]
         changed = {"stale": 2, "orphaned": 1, "processed": 2}
         fourth = Expected({"stale": 2, "unchanged": 5, "removed": 1}, dict.fromkeys(FEATURES, changed))
-        run(instance, studio, "4. two replaced, one gone", fourth, {"video_03", "video_06"})
+        table.append(run(instance, studio, "4. two replaced, one gone", fourth, {"video_03", "video_06"}))
         check_transcripts(studio, sentences)
 
         sentences["video_02"] = "a sailor runs behind the house"
@@ -78,8 +86,9 @@ def main(home: Path) -> None:
         one = {"stale": 1, "processed": 1}
         audio_only = {"video/crop": one, "audio/loudness": one, "transcript": one}
         fifth = Expected({"stale": 1, "unchanged": 6}, audio_only)
-        run(instance, studio, "5. one got another sound", fifth, {"video_02"})
+        table.append(run(instance, studio, "5. one got another sound", fifth, {"video_02"}))
         check_transcripts(studio, sentences)
+    print_summary(table)
     print(f"\nAs expected, in every number. {time.monotonic() - started:.0f} s.")
 
 
@@ -89,7 +98,7 @@ def run(
     title: str,
     expected: Expected,
     ids: set[str] | None = None,
-) -> None:
+) -> Row:
     """Materializes everything, prints the counts, and compares them and the processors' calls with what has to be."""
     print(f"\n{title}", flush=True)
     studio.call_log.write_text("")
@@ -112,6 +121,7 @@ def run(
     check_calls(studio, title, want, ids)
     passed = {e.asset_key.to_user_string(): e.passed for e in result.get_asset_check_evaluations()}
     equal(f"{title}: asset checks", passed, dict.fromkeys(FEATURES, True))
+    return Row(title, counts)
 
 
 def materialized_counts(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, int]]:
@@ -210,6 +220,15 @@ def print_table(counts: dict[str, dict[str, int]], seconds: float) -> None:
         numbers = "  ".join(f"{name} {count:>2}" for name, count in counts.get(feature, {}).items())
         print(f"  {feature:<16} {numbers}")
     print(f"  {seconds:.1f} s", flush=True)
+
+
+def print_summary(table: list[Row]) -> None:
+    """Prints how many samples each run processed, by feature; of `video/full`, how many it wrote."""
+    print("\nsamples processed" + " " * 11 + "".join(f"{feature:>17}" for feature in ("video/full", *FEATURES)))
+    for row in table:
+        full = row.counts["video/full"]
+        numbers = [full["new"] + full["stale"], *(row.counts[feature]["processed"] for feature in FEATURES)]
+        print(f"{row.title:<28}" + "".join(f"{n:>17}" for n in numbers))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def prepare(home: Path) -> Path:
         (videos / "video_09_broken.mp4").write_bytes(sound[:BROKEN_BYTES])
     dagster_home = home / "dagster"
     dagster_home.mkdir(exist_ok=True)
-    (dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    (dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
     return dagster_home
 
 

@@ -31,7 +31,7 @@ func columnsOf(f *feature.Feature, snap store.Snapshot) []columnText {
 	}
 	columns := []columnText{}
 	for _, have := range snap.Schema().Fields() {
-		c := columnText{Name: have.Name, Type: typeText(have.Type), System: feature.IsSystemColumn(have.Name)}
+		c := columnText{Name: have.Name, Type: store.TypeName(have.Type), System: feature.IsSystemColumn(have.Name)}
 		if i := slices.IndexFunc(declared, func(d columnText) bool { return d.Name == have.Name }); i >= 0 {
 			c.Description = declared[i].Description
 		}

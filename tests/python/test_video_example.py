@@ -171,8 +171,8 @@ def test_a_broken_video_fails_the_check_only(studio: pipeline.Studio, instance: 
     assert result.success
     checks = {e.asset_key: e for e in result.get_asset_check_evaluations()}
     assert {key: e.passed for key, e in checks.items()} == {CROP: False, FACE: True, LOUDNESS: True, TRANSCRIPT: True}
-    (failure,) = checks[CROP].metadata["metaxy/failures"].value
-    assert failure["id"] == {"id": "broken"} and "ffmpeg" in failure["error"]
+    (failure,) = checks[CROP].metadata["metaxy/failures"].records
+    assert failure.data["id"] == "broken" and "ffmpeg" in str(failure.data["error"])
     assert processed(result)["video/crop"] == 2
 
     strict = materialize(studio, instance)

@@ -42,8 +42,11 @@ class Report:
         values: dict[str, Any] = {"metaxy/feature": self.feature}
         values.update({f"metaxy/{name}": count for name, count in self.counts.items()})
         if self.failures:
-            values["metaxy/failures"] = dg.MetadataValue.json(
-                [{"id": dict(f.id), "error": f.error} for f in self.failures]
+            values["metaxy/failures"] = dg.MetadataValue.table(
+                [
+                    dg.TableRecord({**{name: str(value) for name, value in f.id.items()}, "error": f.error})
+                    for f in self.failures
+                ]
             )
         return values
 

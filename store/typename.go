@@ -1,4 +1,4 @@
-package cli
+package store
 
 import (
 	"fmt"
@@ -7,8 +7,8 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 )
 
-// typeText names a stored type as Delta Lake does.
-func typeText(t arrow.DataType) string {
+// TypeName names a stored type as Delta Lake does.
+func TypeName(t arrow.DataType) string {
 	switch t := t.(type) {
 	case *arrow.Decimal128Type:
 		return fmt.Sprintf("decimal(%d,%d)", t.Precision, t.Scale)
@@ -18,13 +18,13 @@ func typeText(t arrow.DataType) string {
 		}
 		return "timestamp"
 	case *arrow.MapType:
-		return fmt.Sprintf("map<%s, %s>", typeText(t.KeyType()), typeText(t.ItemType()))
+		return fmt.Sprintf("map<%s, %s>", TypeName(t.KeyType()), TypeName(t.ItemType()))
 	case arrow.ListLikeType:
-		return fmt.Sprintf("array<%s>", typeText(t.Elem()))
+		return fmt.Sprintf("array<%s>", TypeName(t.Elem()))
 	case *arrow.StructType:
 		members := make([]string, t.NumFields())
 		for i, f := range t.Fields() {
-			members[i] = f.Name + ": " + typeText(f.Type)
+			members[i] = f.Name + ": " + TypeName(f.Type)
 		}
 		return "struct<" + strings.Join(members, ", ") + ">"
 	}
