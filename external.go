@@ -165,3 +165,12 @@ func (e *external) Close() error {
 	ending.Wait()
 	return nil
 }
+
+// killAll kills all children at once.
+func (e *external) killAll() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for c := range e.children {
+		c.kill()
+	}
+}

@@ -24,6 +24,9 @@ import (
 // TestMain lets the test binary play an external processor.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("METAXY_TEST_CHILD"); role != "" {
+		if role == "program" {
+			Main(Step{Graph: graph, Feature: "video/crop", Process: cropper(slowly)})
+		}
 		os.Exit(playChild(role))
 	}
 	os.Exit(m.Run())

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -31,11 +32,7 @@ func Main(steps ...Step) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var p program
 	signals := make(chan os.Signal, 2)
-	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
-		if !signal.Ignored(sig) { // as SIGINT is in the background of a shell
-			signal.Notify(signals, sig)
-		}
-	}
+	signal.Notify(signals, stopSignals()...)
 	go func() {
 		cancel(&pipes.SignalError{Signal: <-signals})
 		<-signals
@@ -45,6 +42,10 @@ func Main(steps ...Step) {
 	}()
 	os.Exit(p.main(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr, steps))
 }
+
+// stopSignals are the signals that interrupt. SIGINT does also where it was ignored, as in the background of a shell:
+// Dagster cancels by it, and may have been started there.
+func stopSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
 
 // Command is [Main] for programs that exit by themselves: args begin with the program's name, cancelling ctx interrupts,
 // and the exit status is returned.
@@ -56,6 +57,9 @@ func Command(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 type program struct {
 	steps   map[feature.Key]Step
 	running atomic.Bool // the run command has a session, which answers signals
+
+	mu       sync.Mutex
+	external []*external // of the run command
 }
 
 func (p *program) main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, steps []Step) int {
@@ -144,10 +148,11 @@ func definitions(graphs []*feature.Graph) ([]feature.Definition, error) {
 func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	p.running.Store(true)
 	defer p.running.Store(false)
+	defer p.killAtSecondSignal()()
 	o := options(e, f)
 	var results Results
 	err := pipes.Run(ctx, &pipes.Options{
-		Log: e.Log.Handler(), Signals: []os.Signal{os.Interrupt, syscall.SIGTERM}, Grace: o.withDefaults().Grace + time.Minute,
+		Log: e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
 	}, func(ctx context.Context, s *pipes.Session) error {
 		steps, err := p.choose(s, e, f)
 		if err != nil {
@@ -164,6 +169,30 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 		return &cli.ExitError{Code: exitCode(ctx, err)}
 	}
 	return nil
+}
+
+// killAtSecondSignal ends external processors, which would otherwise outlive a run that is ended at once.
+func (p *program) killAtSecondSignal() (stop func()) {
+	signals, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, stopSignals()...)
+	go func() {
+		for range 2 {
+			select {
+			case <-signals:
+			case <-done:
+				return
+			}
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, e := range p.external {
+			e.killAll()
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
 }
 
 // printable takes what could steer a terminal out of a text, since samples and processors have a say in it.
@@ -220,7 +249,11 @@ func (p *program) choose(s *pipes.Session, e *cli.Env, f cli.RunFlags) ([]Step, 
 		step.Graph, step.Feature, step.Hashing = e.Graph, key, e.Hashing
 		step.Store = func(context.Context) (store.Store, error) { return borrowed{e.Store}, nil }
 		if len(f.Command) > 0 {
-			step.Process = &external{args: f.Command, arrow: f.BatchArrow}
+			x := &external{args: f.Command, arrow: f.BatchArrow}
+			step.Process = x
+			p.mu.Lock()
+			p.external = append(p.external, x)
+			p.mu.Unlock()
 		}
 		steps = append(steps, step)
 	}

@@ -200,7 +200,8 @@ func (j *job) verdict(ctx, stop context.Context) error {
 		return err
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %d of %d samples are committed: %w", j.f.Key(), j.count.processed.Load(), j.total, context.Cause(ctx))
+		return &stoppedError{fmt.Sprintf("%s: stopped when %d of %d samples were committed", j.f.Key(), j.count.processed.Load(),
+			j.total), context.Cause(ctx)}
 	}
 	if r := j.result(Result{}); j.o.MaxFailed.exceeded(r.Failed, j.total) {
 		return &SamplesError{Feature: j.f.Key(), Processed: r.Processed, Failed: r.Failed, Failures: r.Failures,
@@ -208,3 +209,19 @@ func (j *job) verdict(ctx, stop context.Context) error {
 	}
 	return nil
 }
+
+// A stoppedError tells how far a run came that was interrupted. Package pipes puts the name of a signal before it.
+type stoppedError struct {
+	text  string
+	cause error
+}
+
+func (e *stoppedError) Error() string {
+	var signal *pipes.SignalError
+	if errors.As(e.cause, &signal) {
+		return e.text
+	}
+	return e.text + ": " + e.cause.Error()
+}
+
+func (e *stoppedError) Unwrap() error { return e.cause }
