@@ -4,6 +4,10 @@
 // it writes an object only if there is none of that name, and of many that try at once exactly one succeeds. A
 // commit to a table is one such call.
 //
+// S3 is reached by the AWS SDK directly. A layer over several clouds would not give more, since each cloud needs its
+// own put-if-absent, but would bring gRPC and telemetry into the binary (twice its size) and write some names as other
+// keys, by which Metaxy, delta-rs and DuckDB would not find the objects. GCS and Azure can be further kinds of [Bucket].
+//
 // Names are relative, with "/" between their parts: "video/crop.delta/_delta_log/00000000000000000000.json".
 package bucket
 

@@ -23,6 +23,18 @@ func status(err error) int {
 	return 0
 }
 
+// codeNoSuchUpload is the service's word for an upload in parts that is done, taken back or never was.
+const codeNoSuchUpload = "NoSuchUpload"
+
+// errorCode is the service's word for an error, or "".
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
 // explain turns an error of the client into one of a Bucket. It keeps the service's own code and nothing of the
 // request, so that no secret gets into a message.
 func (b *S3) explain(op, name string, err error) error {
@@ -30,11 +42,7 @@ func (b *S3) explain(op, name string, err error) error {
 		return nil
 	}
 	pathError := func(err error) error { return &fs.PathError{Op: op, Path: b.URI(name), Err: err} }
-	var api smithy.APIError
-	code := ""
-	if errors.As(err, &api) {
-		code = api.ErrorCode()
-	}
+	code := errorCode(err)
 	switch http := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return pathError(contextError(err))
@@ -43,7 +51,7 @@ func (b *S3) explain(op, name string, err error) error {
 			op, b.URI(name), b.name, b.service())
 	case code == "PreconditionFailed" || http == 412:
 		return pathError(fs.ErrExist)
-	case code == "NoSuchKey" || code == "NotFound" || http == 404:
+	case code == "NoSuchKey" || code == "NotFound" || http == 404 && code != codeNoSuchUpload:
 		return pathError(fs.ErrNotExist)
 	case http == 401 || http == 403:
 		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the credentials, their expiry and what "+

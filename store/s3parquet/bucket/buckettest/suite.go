@@ -219,7 +219,9 @@ func testList(t *testing.T, b bucket.Bucket) {
 }
 
 func testNames(t *testing.T, b bucket.Bucket) {
-	names := []string{"a b", "a%20b", "a+b", "a&b=c", "🎬/ü", `q"'`, "a:b", "..a/b", ".hidden", "~", "#?"}
+	names := []string{"a b", "a%20b", "a+b", "a&b=c", "🎬/ü", `q"'`, "a:b", "..a/b", ".hidden", "~", "#?", " lead/trail ",
+		"a\nb", "a\tb\rc", "\x01\x1f\x7f/\u0085", "a../b..", "...", "a__0x2f__b", "__0x5f____0x2e__", "%", "%2F%00", "%zz",
+		"++ ", "?a=b&c", "#f", `back\slash`, "<&>]]>&amp;&#10;", "e\u0301/\u00e9", "\u2028\ufeff\ufffd", "@:;,=$!*()[]{}|^`"}
 	for _, name := range names {
 		put(t, b, name, name)
 	}

@@ -1,0 +1,89 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// attempts is how often a request is sent before its error is returned: the first time, and again after server
+// errors, throttling and broken connections, with growing random pauses of up to maxPause.
+const (
+	attempts = 5
+	maxPause = 5 * time.Second
+)
+
+// newClient returns the client that the options and the usual AWS sources describe.
+func newClient(ctx context.Context, o S3Options) (*s3.Client, error) {
+	load := []func(*config.LoadOptions) error{
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts, s.MaxBackoff = attempts, maxPause })
+		}),
+	}
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.AccessKeyID != "" {
+		load = append(load, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, o.SessionToken)))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("read AWS configuration: %w", err)
+	}
+	client := s3.NewFromConfig(cfg, func(c *s3.Options) {
+		if o.Endpoint != "" {
+			c.BaseEndpoint = aws.String(o.Endpoint)
+		}
+		custom := c.BaseEndpoint != nil
+		c.UsePathStyle = custom
+		if o.PathStyle != nil {
+			c.UsePathStyle = *o.PathStyle
+		}
+		if c.Region == "" && custom {
+			c.Region = "us-east-1"
+		}
+		// Not every service knows the newer checksums that the SDK adds by itself. Over http the signature covers the
+		// body anyway.
+		c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+		c.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		c.DisableLogOutputChecksumValidationSkipped = true
+	})
+	if client.Options().Region == "" {
+		return nil, errors.New("no AWS region: set AWS_REGION, or the region of the store")
+	}
+	return client, checkEndpoint(aws.ToString(client.Options().BaseEndpoint), o.AllowHTTP)
+}
+
+// checkEndpoint refuses what is no URL of a service, and to send data in the clear to another machine unasked.
+func checkEndpoint(endpoint string, allowHTTP bool) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("endpoint %q is not a URL such as https://minio.example.org:9000", withoutSecrets(endpoint))
+	}
+	if u.User != nil {
+		return fmt.Errorf("endpoint %q must not hold credentials; set them as access key and secret key",
+			withoutSecrets(endpoint))
+	}
+	if set, _ := strconv.ParseBool(os.Getenv("AWS_ALLOW_HTTP")); u.Scheme == "https" || allowHTTP || set {
+		return nil
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("endpoint %q has no TLS: use https, or allow http by AWS_ALLOW_HTTP=true", withoutSecrets(endpoint))
+}
