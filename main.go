@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ import (
 // it was set up wrongly, 130 when it was interrupted. At the first SIGINT or SIGTERM a run commits what is done and
 // stops; the second ends it at once.
 func Main(steps ...Step) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var p program
 	signals := make(chan os.Signal, 2)
@@ -42,6 +46,10 @@ func Main(steps ...Step) {
 	}()
 	os.Exit(p.main(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr, steps))
 }
+
+// gcPercent keeps the heap closer to what is in use than Go does by itself. What is in use are a few large buffers without
+// pointers, so that looking for garbage more often costs little, and small containers are enough for large tables.
+const gcPercent = 50
 
 // stopSignals are the signals that interrupt. SIGINT does also where it was ignored, as in the background of a shell:
 // Dagster cancels by it, and may have been started there.

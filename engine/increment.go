@@ -86,17 +86,40 @@ func (inc *Increment) Batches(
 		if size <= 0 {
 			size = defaultBatch
 		}
-		for from := 0; from < int(part.count()); from += size {
-			rec, err := part.reader.read(ctx, part.slice(from, min(from+size, int(part.count()))))
+		for from, chunk := 0, size; from < int(part.count()); {
+			to := min(from+chunk, int(part.count()))
+			rec, err := part.reader.read(ctx, part.slice(from, to))
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s samples of %q: %w", s, inc.plan.feature.Key(), err))
 				return
 			}
-			if !yield(rec, nil) {
-				return
+			for i := int64(0); i < rec.NumRows(); i += int64(size) {
+				if !yield(rec.NewSlice(i, min(i+int64(size), rec.NumRows())), nil) {
+					return
+				}
 			}
+			from, chunk = to, nextChunk(chunk, rec)
 		}
 	}
+}
+
+// What is fetched at a time grows from one batch up to these bounds, because the rows of small fetches share pages, each
+// of which is then decoded again and again.
+const (
+	maxChunkRows  = 64 << 10
+	maxChunkBytes = 8 << 20
+)
+
+// nextChunk is how many rows to fetch after a chunk: twice as many, unless that were too many.
+func nextChunk(rows int, last arrow.RecordBatch) int {
+	var bytes uint64
+	for _, c := range last.Columns() {
+		bytes += c.Data().SizeInBytes()
+	}
+	if 2*rows > maxChunkRows || 2*bytes > maxChunkBytes {
+		return rows
+	}
+	return 2 * rows
 }
 
 func (p *part) slice(from, to int) [][]store.RowRef {

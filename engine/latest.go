@@ -32,6 +32,15 @@ func (p position) deleted() bool { return p&deletedRow != 0 }
 
 func newTable(ids []int) *table { return &table{ids: ids, index: newIndex(0)} }
 
+// maxReserved bounds the room that is made on the word of a log alone.
+const maxReserved = 1 << 24
+
+// reserve makes room for about n rows.
+func (t *table) reserve(n int64) {
+	n = min(n, maxReserved)
+	t.index, t.rows = newIndex(int(n)), make([]position, 0, n)
+}
+
 // ref is where the store has an entry's row.
 func (t *table) ref(entry uint32) store.RowRef {
 	p := t.rows[entry]

@@ -47,6 +47,7 @@ func (c *chunk) time(i int) int64 {
 // load reads a table and keeps the newest row of each sample.
 func (s *tableScan) load(ctx context.Context) (*table, error) {
 	t := newTable(s.ids)
+	t.reserve(s.snap.RowsHint())
 	for b, err := range s.snap.Scan(ctx, s.query()) {
 		if err != nil {
 			return nil, fmt.Errorf("read table %q: %w", s.key, err)

@@ -137,6 +137,16 @@ func (s *memorySnapshot) URI() string                   { return s.uri }
 func (s *memorySnapshot) Schema() *arrow.Schema         { return s.schema }
 func (s *memorySnapshot) Properties() map[string]string { return maps.Clone(s.properties) }
 
+func (s *memorySnapshot) RowsHint() int64 {
+	n := int64(0)
+	for _, file := range s.files {
+		for _, rec := range file {
+			n += rec.NumRows()
+		}
+	}
+	return n
+}
+
 func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		to, err := q.Project(s.schema)

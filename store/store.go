@@ -66,6 +66,8 @@ type Snapshot interface {
 	Schema() *arrow.Schema
 	// Properties are the table's own key-value settings; see Write.Properties.
 	Properties() map[string]string
+	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
+	RowsHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
 	// after the first error.
 	Scan(ctx context.Context, q Query) iter.Seq2[Batch, error]

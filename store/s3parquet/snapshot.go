@@ -61,6 +61,17 @@ func (s *snapshot) Version() int64 { return s.Snapshot.Version }
 // Timestamp implements store.Snapshot.
 func (s *snapshot) Timestamp() time.Time { return s.Time }
 
+// RowsHint implements store.Snapshot. It is the sum of what the log says of the files.
+func (s *snapshot) RowsHint() int64 {
+	n := int64(0)
+	for i := range s.Files {
+		if rows := s.Files[i].ParseStats().NumRecords; rows != nil {
+			n += max(*rows, 0)
+		}
+	}
+	return n
+}
+
 // URI implements store.Snapshot.
 func (s *snapshot) URI() string { return s.table.URI() }
 
