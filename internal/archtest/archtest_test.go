@@ -24,24 +24,26 @@ const (
 	arrow   = "github.com/apache/arrow-go/v18/arrow"
 	parquet = "github.com/parquet-go/parquet-go"
 	aws     = "github.com/aws/"
+
+	parquetArrow = "github.com/apache/arrow-go/v18/parquet"
 )
 
 // rules is the import table of ARCHITECTURE.md, from the bottom up. A package that is not named here may import nothing.
 var rules = map[string]rule{
-	"pipes":                      {},
-	"pipes/pipestest":            {own: []string{"pipes"}},
-	"pipes/internal/probe":       {own: []string{"pipes"}},
-	"feature":                    {},
-	"feature/featurefile":        {own: []string{"feature"}, others: []string{"go.yaml.in/yaml"}},
-	"store":                      {own: []string{"feature"}, others: []string{arrow}},
-	"filter":                     {others: []string{arrow}},
-	"store/storetest":            {own: []string{"feature", "store"}, others: []string{arrow}},
-	"store/s3parquet/bucket":     {others: []string{aws, "github.com/aws/smithy-go", "gocloud.dev", "github.com/cenkalti/backoff", "golang.org/x/sync"}},
-	"store/s3parquet/columnar":   {own: []string{"store"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/klauspost/compress", "github.com/pierrec/lz4", "github.com/andybalholm/brotli"}},
-	"store/s3parquet/delta":      {own: []string{"store", "store/s3parquet/bucket"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/google/uuid"}},
-	"store/s3parquet":            {own: []string{"feature", "store", "store/s3parquet/bucket", "store/s3parquet/columnar", "store/s3parquet/delta"}, others: []string{arrow, "golang.org/x/sync", "github.com/google/uuid"}},
-	"engine":                     {own: []string{"feature", "store"}, others: []string{arrow, "github.com/zeebo/xxh3", "github.com/cespare/xxhash", "golang.org/x/sync"}},
-	"store/s3parquet/buckettest": {},
+	"pipes":                             {},
+	"pipes/pipestest":                   {own: []string{"pipes"}},
+	"pipes/internal/probe":              {own: []string{"pipes"}},
+	"feature":                           {},
+	"feature/featurefile":               {own: []string{"feature"}, others: []string{"go.yaml.in/yaml"}},
+	"store":                             {own: []string{"feature"}, others: []string{arrow}},
+	"filter":                            {others: []string{arrow}},
+	"store/storetest":                   {own: []string{"feature", "store"}, others: []string{arrow}},
+	"store/s3parquet/bucket":            {others: []string{aws}},
+	"store/s3parquet/columnar":          {own: []string{"store"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/klauspost/compress", "github.com/pierrec/lz4", "github.com/andybalholm/brotli"}},
+	"store/s3parquet/delta":             {own: []string{"store", "store/s3parquet/bucket"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/google/uuid"}},
+	"store/s3parquet":                   {own: []string{"feature", "store", "store/s3parquet/bucket", "store/s3parquet/columnar", "store/s3parquet/delta"}, others: []string{arrow, "golang.org/x/sync", "github.com/google/uuid"}},
+	"engine":                            {own: []string{"feature", "store"}, others: []string{arrow, "github.com/zeebo/xxh3", "github.com/cespare/xxhash", "golang.org/x/sync"}},
+	"store/s3parquet/bucket/buckettest": {own: []string{"store/s3parquet/bucket"}},
 }
 
 type goPackage struct {
@@ -76,6 +78,18 @@ func TestImports(t *testing.T) {
 	}
 }
 
+// TestBinary keeps out of the program what would double its size.
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "-deps", module+"/cmd/...") {
+		for _, heavy := range []string{"google.golang.org/grpc", "go.opentelemetry.io/", "gocloud.dev", parquetArrow} {
+			if strings.HasPrefix(p.ImportPath, heavy) {
+				t.Errorf("the program contains %s: see with go mod why -m who brings it", p.ImportPath)
+			}
+		}
+	}
+}
+
 // lower reports whether a package is one of the layers below the runner, test packages aside.
 func lower(name string) bool {
 	for _, layer := range []string{"pipes", "feature", "store", "engine"} {
@@ -94,11 +108,12 @@ func (r rule) allows(imp string) bool {
 		!strings.Contains(imp, "pqarrow") && !strings.Contains(imp, "arrow/flight")
 }
 
-func list(t *testing.T, pattern string) []goPackage {
+func list(t *testing.T, patterns ...string) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports,Standard", pattern).Output()
+	args := append([]string{"list", "-json=ImportPath,Imports,Standard"}, patterns...)
+	out, err := exec.Command("go", args...).Output()
 	if err != nil {
-		t.Fatalf("go list %s: %v", pattern, err)
+		t.Fatalf("go list %s: %v", patterns, err)
 	}
 	var pkgs []goPackage
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
@@ -111,7 +126,7 @@ func list(t *testing.T, pattern string) []goPackage {
 		pkgs = append(pkgs, p)
 	}
 	if len(pkgs) == 0 {
-		t.Fatalf("go list %s found nothing", pattern)
+		t.Fatalf("go list %s found nothing", patterns)
 	}
 	return pkgs
 }
