@@ -100,7 +100,8 @@ func extent(out *s3.GetObjectOutput, off int64) (end int64, err error) {
 		return *out.ContentLength, nil
 	}
 	var first, last int64
-	if n, _ := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &end); n != 3 || first != off || last < first || end <= last {
+	n, _ := fmt.Sscanf(header, "bytes %d-%d/%d", &first, &last, &end)
+	if n != 3 || first != off || last < first || end <= last {
 		return 0, fmt.Errorf("the service answers with range %q, want one from %d", header, off)
 	}
 	return end, nil
