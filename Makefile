@@ -17,7 +17,7 @@ build: ## the product: bin/metaxy-pipes, static
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/... ./examples/video/cmd/...
 
 .PHONY: demo
-demo: .venv/.done build ## the main job on real input: videos through real Dagster, four runs, every number checked
+demo: .venv/.done build ## the main job on real input: videos through real Dagster, five runs, every number checked
 	$(PYTHON) examples/video/demo.py
 
 .PHONY: dev
