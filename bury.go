@@ -10,6 +10,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -97,13 +98,13 @@ func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot)
 
 // choose returns nil if no row is chosen.
 func (j *job) choose(rec arrow.RecordBatch, which func(string, arrow.RecordBatch, int) bool) (arrow.RecordBatch, error) {
-	keys, err := newKeyer(rec, j.rel.keys)
+	keys, err := samplekey.New(rec, j.rel.keys)
 	if err != nil {
 		return nil, err
 	}
 	var rows []int
 	for row := range int(rec.NumRows()) {
-		if key, ok := keys.at(row); ok && which(key, rec, row) {
+		if key, ok := keys.At(row); ok && which(key, rec, row) {
 			rows = append(rows, row)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -87,7 +88,7 @@ func (c *claims) catchUp(ctx context.Context, snap store.Snapshot) error {
 }
 
 func (c *claims) add(b store.Batch) error {
-	keys, err := newKeyer(b.RecordBatch, c.keys)
+	keys, err := samplekey.New(b.RecordBatch, c.keys)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (c *claims) add(b store.Batch) error {
 	}
 	updated, deleted := column(b.RecordBatch, feature.ColUpdatedAt), column(b.RecordBatch, feature.ColDeletedAt)
 	for row := range int(b.NumRows()) {
-		key, ok := keys.at(row)
+		key, ok := keys.At(row)
 		if !ok {
 			continue
 		}

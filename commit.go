@@ -176,7 +176,7 @@ func (j *job) sealed(done []finished) (arrow.RecordBatch, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	rec, by, err := sorted(rec, j.f.Spec().IDColumns)
+	rec, by, err := store.SortRows(rec, j.f.Spec().IDColumns)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -100,13 +101,13 @@ func (j *job) incrementRows(ctx context.Context, inc *engine.Increment, st engin
 				yield(keyedRow{}, err)
 				return
 			}
-			keys, err := newKeyer(rec, j.rel.keys)
+			keys, err := samplekey.New(rec, j.rel.keys)
 			if err != nil {
 				yield(keyedRow{}, err)
 				return
 			}
 			for row := range int(rec.NumRows()) {
-				key, ok := keys.at(row)
+				key, ok := keys.At(row)
 				if !ok {
 					yield(keyedRow{}, fmt.Errorf("a %s sample of %s has no value in its id columns %q", st, j.f.Key(), j.rel.keys))
 					return
@@ -147,12 +148,12 @@ func (j *job) tallyOrphaned(ctx context.Context, inc *engine.Increment) (int64, 
 		if err != nil {
 			return 0, err
 		}
-		keys, err := newKeyer(rec, j.rel.keys)
+		keys, err := samplekey.New(rec, j.rel.keys)
 		if err != nil {
 			return 0, err
 		}
 		for row := range int(rec.NumRows()) {
-			if key, ok := keys.at(row); ok && j.o.Shard.of(key) && j.part.has(rec, row) {
+			if key, ok := keys.At(row); ok && j.o.Shard.of(key) && j.part.has(rec, row) {
 				n++
 			}
 		}
@@ -274,7 +275,7 @@ func (j *job) inVersionOrder(b *Batch) (arrow.RecordBatch, error) {
 	var compare []func(a, b int) int
 	for _, id := range j.rel.inputs {
 		if col := column(b.Rows, id); col != nil {
-			if c := comparer(col); c != nil {
+			if c := store.Comparer(col); c != nil {
 				compare = append(compare, c)
 			}
 		}

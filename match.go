@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 )
 
 // An object is one result row in JSON, which gets its column types when it is stored.
@@ -66,13 +68,13 @@ func (r relation) owners(b *Batch, a answer) ([]int, error) {
 	for s, smp := range b.samples {
 		byKey[smp.key] = s
 	}
-	keys, err := newKeyer(a.rows, r.keys)
+	keys, err := samplekey.New(a.rows, r.keys)
 	if err != nil {
 		return nil, fmt.Errorf("the processor's rows: %w", err)
 	}
 	of := make([]int, a.rows.NumRows())
 	for row := range of {
-		key, ok := keys.at(row)
+		key, ok := keys.At(row)
 		if !ok {
 			return nil, fmt.Errorf("row %d of the processor has no value in the id columns %q", row, r.keys)
 		}

@@ -8,11 +8,11 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
-	"github.com/zeebo/xxh3"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 )
 
 // A sample is one unit of work: what is computed, committed or failed as a whole.
@@ -98,43 +98,8 @@ func intersect(a, b []string) []string {
 	return out
 }
 
-// A keyer writes the keys of the rows of one batch. Equal values have equal keys whatever the width of their columns,
-// today and in later versions: shards depend on it.
-type keyer struct {
-	cols []arrow.Array
-	buf  []byte
-}
-
-// newKeyer returns an error if a key column is missing.
-func newKeyer(rec arrow.RecordBatch, keys []string) (*keyer, error) {
-	k := &keyer{cols: make([]arrow.Array, len(keys))}
-	for i, name := range keys {
-		if k.cols[i] = column(rec, name); k.cols[i] == nil {
-			return nil, fmt.Errorf("there is no id column %q among %q", name, columnNames(rec.Schema()))
-		}
-	}
-	return k, nil
-}
-
-// at returns the key of a row, and false if one of its values is null.
-func (k *keyer) at(row int) (string, bool) {
-	k.buf = k.buf[:0]
-	for i, col := range k.cols {
-		if col.IsNull(row) {
-			return "", false
-		}
-		if i > 0 {
-			k.buf = append(k.buf, ',')
-		}
-		k.buf = rowjson.AppendValue(k.buf, col, row)
-	}
-	return string(k.buf), true
-}
-
 // of reports whether the sample with the key belongs to the shard.
-func (s Shard) of(key string) bool {
-	return s.Count <= 1 || xxh3.HashString(key)%uint64(s.Count) == uint64(s.Index)
-}
+func (s Shard) of(key string) bool { return samplekey.InShard(key, s.Index, s.Count) }
 
 // column returns nil if there is no such column.
 func column(rec arrow.RecordBatch, name string) arrow.Array {

@@ -42,6 +42,15 @@ func (h Hashing) Append(dst, input []byte) []byte {
 // Sum returns the version of input.
 func (h Hashing) Sum(input string) string { return string(h.Append(nil, []byte(input))) }
 
+// String is how the versions are made, for people.
+func (h Hashing) String() string {
+	h = h.normal()
+	if h.TruncationLength == fullLength {
+		return string(h.Algorithm) + " in full"
+	}
+	return fmt.Sprintf("%s cut to %d characters", h.Algorithm, h.TruncationLength)
+}
+
 // Properties returns what a table records about its hashing when it is created; see store.Write.
 func (h Hashing) Properties() map[string]string {
 	h = h.normal()
@@ -51,28 +60,46 @@ func (h Hashing) Properties() map[string]string {
 	}
 }
 
+// RecordedHashing returns how a table records that its rows are versioned. It reports false if the table records
+// nothing, which is so for those of Metaxy; [DetectHashing] can tell more.
+func RecordedHashing(snap store.Snapshot) (Hashing, bool, error) {
+	p := snap.Properties()
+	name := p[propertyAlgorithm]
+	if name == "" {
+		return Hashing{}, false, nil
+	}
+	algorithm, err := ParseHash(name)
+	if err != nil {
+		return Hashing{}, false, fmt.Errorf("property %s of %s: %w", propertyAlgorithm, snap.URI(), err)
+	}
+	h := Hashing{Algorithm: algorithm}
+	if text := p[propertyTruncation]; text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return Hashing{}, false, fmt.Errorf("%w: property %s of %s is %q; expected a number of characters",
+				ErrHashing, propertyTruncation, snap.URI(), text)
+		}
+		if n < fullLength {
+			h.TruncationLength = n
+		}
+	}
+	return h, true, nil
+}
+
 // Check returns an error wrapping ErrHashing if the table of the feature records another hashing. A table that
 // records none passes; [DetectHashing] can tell more.
 func (h Hashing) Check(snap store.Snapshot, key feature.Key) error {
-	p := snap.Properties()
-	algorithm, ok := p[propertyAlgorithm]
-	if !ok {
+	recorded, ok, err := RecordedHashing(snap)
+	if err != nil || !ok {
+		return err
+	}
+	have, want := recorded.normal(), h.normal()
+	if have == want {
 		return nil
 	}
-	want := h.normal()
-	length := p[propertyTruncation]
-	if length == "" {
-		length = strconv.Itoa(fullLength)
-	}
-	if n, err := strconv.Atoi(length); err == nil && n > fullLength {
-		length = strconv.Itoa(fullLength)
-	}
-	if algorithm == string(want.Algorithm) && length == strconv.Itoa(want.TruncationLength) {
-		return nil
-	}
-	return fmt.Errorf("%w: the table of %q holds versions made with %s cut to %s characters, but %s cut to %d is "+
-		"configured; set hash_algorithm = %q and hash_truncation_length = %s for this store, or use another store",
-		ErrHashing, key, algorithm, length, want.Algorithm, want.TruncationLength, algorithm, length)
+	return fmt.Errorf("%w: the table of %q holds versions made with %s, but %s is configured; set hash_algorithm = %q and "+
+		"hash_truncation_length = %d for this store, or use another store",
+		ErrHashing, key, have, want, have.Algorithm, have.TruncationLength)
 }
 
 // normal spells out the defaults, with 64 for no truncation.

@@ -202,3 +202,48 @@ func TestReadTies(t *testing.T) {
 		t.Errorf("%d samples, want 2", len(rows))
 	}
 }
+
+// TestRecordedHashing reads what tables record, also what is damaged or not there.
+func TestRecordedHashing(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		algorithm, length string
+		want              Hashing
+		ok                bool
+		err               string
+	}{
+		{"", "", Hashing{}, false, ""},
+		{"", "8", Hashing{}, false, ""},
+		{"xxhash32", "8", Hashing{Algorithm: "xxhash32", TruncationLength: 8}, true, ""},
+		{"xxh3_64", "64", Hashing{Algorithm: "xxh3_64"}, true, ""},
+		{"sha256", "1000", Hashing{Algorithm: "sha256"}, true, ""},
+		{"md5", "", Hashing{Algorithm: "md5"}, true, ""},
+		{"md5", "many", Hashing{}, false, "expected a number of characters"},
+		{"md5", "-1", Hashing{}, false, "expected a number of characters"},
+		{"rot13", "8", Hashing{}, false, "rot13"},
+	} {
+		properties := map[string]string{}
+		if test.algorithm != "" {
+			properties["metaxy.hash_algorithm"] = test.algorithm
+		}
+		if test.length != "" {
+			properties["metaxy.hash_truncation_length"] = test.length
+		}
+		s := newScene(t, xy("a"))
+		w := store.Write{Rows: batches(s.rows("id:string", `{"id":"1"}`)), Properties: properties}
+		if _, err := s.store.Append(t.Context(), "a", w); err != nil {
+			t.Fatal(err)
+		}
+		snap, err := s.store.Snapshot(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok, err := RecordedHashing(snap)
+		if got != test.want || ok != test.ok || (err == nil) != (test.err == "") {
+			t.Errorf("%q: got %v, %t, %v; want %v, %t", properties, got, ok, err, test.want, test.ok)
+		}
+		if err != nil && (!errors.Is(err, ErrHashing) || !strings.Contains(err.Error(), test.err)) {
+			t.Errorf("%q: %v; want %q", properties, err, test.err)
+		}
+	}
+}

@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -127,27 +125,18 @@ func (e *Env) retruncate() error {
 	return nil
 }
 
-// The properties under which a table records how its rows are hashed.
-const (
-	propertyAlgorithm = "metaxy.hash_algorithm"
-	propertyLength    = "metaxy.hash_truncation_length"
-)
-
 // settle finds out how the rows of a store are hashed: as configured; else as the first table says that records it or
-// whose rows tell; else by default. What is configured against what a table records is found by Hashing.Check.
+// whose rows tell; else by default. What is configured against what a table records is found by Hashing.Check. A damaged
+// table is passed over: it stops those commands that need it.
 func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Hashing, log *slog.Logger) (engine.Hashing, error) {
 	if h.AlgorithmSet && h.LengthSet {
 		return h.Hashing, nil
 	}
 	for f := range g.All() {
-		snap, err := st.Snapshot(ctx, f.Key())
-		if errors.Is(err, store.ErrNoTable) {
+		found, recorded, ok, err := hashingOf(ctx, st, f)
+		if errors.Is(err, store.ErrNoTable) || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrUnsupported) {
 			continue
 		}
-		if err != nil {
-			return engine.Hashing{}, err
-		}
-		found, ok, err := hashingOf(ctx, snap, f)
 		if err != nil {
 			return engine.Hashing{}, err
 		}
@@ -160,7 +149,7 @@ func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Has
 		if !h.LengthSet {
 			h.TruncationLength = found.TruncationLength
 		}
-		if _, recorded := snap.Properties()[propertyAlgorithm]; !recorded {
+		if !recorded {
 			log.Info("the tables do not record how they are hashed; found out from their rows", "feature", string(f.Key()),
 				"hash_algorithm", string(h.Algorithm), "hash_truncation_length", h.TruncationLength)
 		}
@@ -170,25 +159,16 @@ func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Has
 }
 
 // hashingOf is what a table records about its hashes, or what its rows tell.
-func hashingOf(ctx context.Context, snap store.Snapshot, f *feature.Feature) (engine.Hashing, bool, error) {
-	p := snap.Properties()
-	if p[propertyAlgorithm] == "" {
-		return engine.DetectHashing(ctx, snap, f)
-	}
-	algorithm, err := engine.ParseHash(p[propertyAlgorithm])
+func hashingOf(ctx context.Context, st store.Reader, f *feature.Feature) (h engine.Hashing, recorded, ok bool, err error) {
+	snap, err := st.Snapshot(ctx, f.Key())
 	if err != nil {
-		return engine.Hashing{}, false, fmt.Errorf("table of %s: %w", f.Key(), err)
+		return engine.Hashing{}, false, false, err
 	}
-	length := 0
-	if text := p[propertyLength]; text != "" {
-		if length, err = strconv.Atoi(text); err != nil {
-			return engine.Hashing{}, false, fmt.Errorf("table of %s: property %s: %w", f.Key(), propertyLength, err)
-		}
+	if h, ok, err = engine.RecordedHashing(snap); ok || err != nil {
+		return h, ok, ok, err
 	}
-	if length >= 64 {
-		length = 0
-	}
-	return engine.Hashing{Algorithm: algorithm, TruncationLength: length}, true, nil
+	h, ok, err = engine.DetectHashing(ctx, snap, f)
+	return h, false, ok, err
 }
 
 // features are the named features, or all of the graph in its order.

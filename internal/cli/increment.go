@@ -13,7 +13,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
-	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -210,24 +210,13 @@ func (p *increment) columns(s engine.Status, to *arrow.Schema) []string {
 
 // shard keeps the rows of the shard.
 func (p *increment) shard(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
-	ids := p.inc.Feature().Spec().IDColumns
-	arrays := make([]arrow.Array, len(ids))
-	for i, id := range ids {
-		arrays[i] = columnOf(rec, id)
+	keys, err := samplekey.New(rec, p.inc.Feature().Spec().IDColumns)
+	if err != nil {
+		return nil, err
 	}
 	var rows []int
-	var key []byte
 	for i := range int(rec.NumRows()) {
-		key = key[:0]
-		for c, arr := range arrays {
-			if c > 0 {
-				key = append(key, ',')
-			}
-			if arr != nil {
-				key = rowjson.AppendValue(key, arr, i)
-			}
-		}
-		if p.flags.shard.Holds(key) {
+		if key, ok := keys.At(i); ok && samplekey.InShard(key, p.flags.shard.Index, p.flags.shard.Count) {
 			rows = append(rows, i)
 		}
 	}

@@ -170,10 +170,9 @@ func tableFinding(ctx context.Context, st store.Reader, f *feature.Feature, h en
 	if err := h.Check(snap, f.Key()); err != nil {
 		return finding{name, false, err.Error(), ""}
 	}
-	p := snap.Properties()
 	detail := fmt.Sprintf("version %d, hashes are not recorded", snap.Version())
-	if p[propertyAlgorithm] != "" {
-		detail = fmt.Sprintf("version %d, %s cut to %s characters", snap.Version(), p[propertyAlgorithm], p[propertyLength])
+	if recorded, ok, err := engine.RecordedHashing(snap); ok && err == nil {
+		detail = fmt.Sprintf("version %d, %s", snap.Version(), recorded)
 	}
 	return finding{name, true, detail, ""}
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-
-	"github.com/zeebo/xxh3"
 )
 
 // A Shard is one of several equal parts of an increment. Zero is the whole.
@@ -43,9 +41,3 @@ func (s *Shard) Set(text string) (err error) {
 
 // Type names the value in help.
 func (s *Shard) Type() string { return "i/n" }
-
-// Holds reports whether the sample with the given key belongs to the shard. The key is the JSON form of the id columns'
-// values joined by commas, and equals the one by which a run splits its samples.
-func (s Shard) Holds(key []byte) bool {
-	return s.Count <= 1 || xxh3.Hash(key)%uint64(s.Count) == uint64(s.Index)
-}
