@@ -10,12 +10,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -105,90 +102,6 @@ func (o Options) once(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	return res, nil
-}
-
-// write appends the new and stale samples, and the tombstones of those to be removed, in one commit.
-func (o Options) write(ctx context.Context, inc *engine.Increment, at pinned) error {
-	stamp := engine.Stamp{Now: o.Now(), Hashing: o.Hashing, ProjectVersion: o.ProjectVersion}
-	w := writer{options: o, inc: inc, stamp: stamp}
-	target, err := w.schema(at.schema())
-	if err != nil {
-		return err
-	}
-	_, err = o.Store.Append(ctx, o.Feature.Key(), store.Write{
-		Rows:       w.rows(ctx, target),
-		Properties: o.Hashing.Properties(),
-		Expect:     &at.version,
-		Info:       map[string]string{"operation": "ingest"},
-	})
-	return err
-}
-
-// A writer turns an increment into the rows of one commit.
-type writer struct {
-	options Options
-	inc     *engine.Increment
-	stamp   engine.Stamp
-}
-
-// schema is the columns of the table with those that the rows add.
-func (w writer) schema(table *arrow.Schema) (*arrow.Schema, error) {
-	target := table
-	for _, s := range []engine.Status{engine.New, engine.Stale, engine.Orphaned} {
-		if w.inc.Count(s) == 0 || s == engine.Orphaned && !w.options.Prune {
-			continue
-		}
-		none, err := w.seal(s, empty(w.inc.Schema(s)))
-		if err != nil {
-			return nil, err
-		}
-		add, err := store.StoredSchema(none.Schema())
-		if err != nil {
-			return nil, err
-		}
-		if target == nil {
-			target = add
-		} else if target, err = store.MergeSchema(target, add); err != nil {
-			return nil, err
-		}
-	}
-	return target, nil
-}
-
-func empty(schema *arrow.Schema) arrow.RecordBatch {
-	arrays := make([]arrow.Array, schema.NumFields())
-	for i, f := range schema.Fields() {
-		arrays[i] = array.NewBuilder(memory.DefaultAllocator, f.Type).NewArray()
-	}
-	return array.NewRecordBatch(schema, arrays, 0)
-}
-
-func (w writer) seal(s engine.Status, rec arrow.RecordBatch) (arrow.RecordBatch, error) {
-	if s == engine.Orphaned {
-		return engine.Tombstones(w.options.Feature, rec, w.stamp)
-	}
-	return engine.Seal(w.options.Feature, rec, w.stamp)
-}
-
-func (w writer) rows(ctx context.Context, target *arrow.Schema) iter.Seq2[arrow.RecordBatch, error] {
-	return func(yield func(arrow.RecordBatch, error) bool) {
-		for _, s := range []engine.Status{engine.New, engine.Stale, engine.Orphaned} {
-			if w.inc.Count(s) == 0 || s == engine.Orphaned && !w.options.Prune {
-				continue
-			}
-			for rec, err := range w.inc.Batches(ctx, s, nil, batchRows) {
-				if err == nil {
-					rec, err = w.seal(s, rec)
-				}
-				if err == nil {
-					rec, err = store.Conform(rec, target)
-				}
-				if !yield(rec, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
 }
 
 // pinned is a reader that sees one version of one table, so that what is decided fits what is written.

@@ -23,6 +23,17 @@ var video = feature.Spec{Key: "video", IDColumns: []string{"id"}, Fields: []feat
 // take ingests a text in a format into a store.
 func take(t *testing.T, st store.Store, format, text string) (Result, error) {
 	t.Helper()
+	return ingest(t, st, format, text, Options{})
+}
+
+// takeAll ingests JSON lines that are all there is.
+func takeAll(t *testing.T, st store.Store, text string) (Result, error) {
+	t.Helper()
+	return ingest(t, st, "jsonl", text, Options{Prune: true})
+}
+
+func ingest(t *testing.T, st store.Store, format, text string, o Options) (Result, error) {
+	t.Helper()
 	f, err := feature.MustGraph(video).Lookup("video")
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +51,12 @@ func take(t *testing.T, st store.Store, format, text string) (Result, error) {
 			t.Error(err)
 		}
 	}()
-	return Run(t.Context(), Options{Feature: f, Store: st, Source: src, Now: func() time.Time { return time.Unix(1, 0) }})
+	now := time.Unix(1, 0)
+	if snap, err := st.Snapshot(t.Context(), "video"); err == nil {
+		now = now.Add(time.Duration(snap.Version()+1) * time.Second)
+	}
+	o.Feature, o.Store, o.Source, o.Now = f, st, src, func() time.Time { return now }
+	return Run(t.Context(), o)
 }
 
 // TestSources reads the same samples in each textual form: after the first, nothing has changed.
