@@ -39,6 +39,7 @@ type Increment struct {
 	plan         *plan
 	parts        [3]part // by Status
 	unresolvable int64
+	replaced     Replaced
 }
 
 // A part is the samples of one status.
@@ -132,7 +133,7 @@ func (p *part) slice(from, to int) [][]store.RowRef {
 
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.
 func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *decision) *Increment {
-	inc := &Increment{plan: p, unresolvable: d.unresolvable}
+	inc := &Increment{plan: p, unresolvable: d.unresolvable, replaced: p.replacedRows(target)}
 	reader := frameReader{frame: p.expected, versions: &p.versions, hashing: p.hashing}
 	for i := range p.sources {
 		s := &p.sources[i]

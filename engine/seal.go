@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -24,6 +25,9 @@ type Stamp struct {
 	ProjectVersion string
 	// PreserveVersions keeps the feature and project versions of rows that have both columns; false replaces them.
 	PreserveVersions bool
+	// Replaced are the stored rows from the future that the rows take the place of, see [Increment.Replaced]. Nil stamps
+	// every row with Now.
+	Replaced *Replaced
 }
 
 // Seal completes computed rows for storing. Versions of data that are given are kept, and so are metaxy_provenance,
@@ -42,15 +46,20 @@ func Seal(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBat
 	return s.record(), nil
 }
 
-// Tombstones turns stored rows into their soft deletion at by.Now. They keep everything else but what belongs to the
-// write: the feature and project versions and metaxy_materialization_id.
+// Tombstones turns stored rows into their soft deletion at by.Now, or right after they were written if that is later.
+// They keep everything else but what belongs to the write: the feature and project versions and
+// metaxy_materialization_id.
 func Tombstones(f *feature.Feature, rows arrow.RecordBatch, by Stamp) (arrow.RecordBatch, error) {
 	s, err := newSealer(f, rows, by)
 	if err != nil {
 		return nil, fmt.Errorf("delete rows of %q: %w", f.Key(), err)
 	}
 	updated := s.column(feature.ColUpdatedAt)
-	s.set(feature.ColDeletedAt, s.times())
+	deleted, err := s.deletions()
+	if err != nil {
+		return nil, fmt.Errorf("delete rows of %q: %w", f.Key(), err)
+	}
+	s.set(feature.ColDeletedAt, deleted)
 	if err := s.seal(); err != nil {
 		return nil, fmt.Errorf("delete rows of %q: %w", f.Key(), err)
 	}
@@ -110,7 +119,11 @@ func (s *sealer) seal() error {
 	if s.column(feature.ColCreatedAt) == nil {
 		s.set(feature.ColCreatedAt, s.times())
 	}
-	s.set(feature.ColUpdatedAt, s.times())
+	updated, err := s.updates()
+	if err != nil {
+		return err
+	}
+	s.set(feature.ColUpdatedAt, updated)
 	if s.column(feature.ColDeletedAt) == nil {
 		s.set(feature.ColDeletedAt, array.MakeArrayOfNull(memory.DefaultAllocator, timeType, s.rows))
 	}
@@ -262,9 +275,38 @@ var timeType = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}
 
 // times is a column of the time of the write.
 func (s *sealer) times() arrow.Array {
+	return timesOf(slices.Repeat([]int64{s.by.Now.UnixMicro()}, s.rows))
+}
+
+// updates is a column of times that are later than those of the rows that are replaced.
+func (s *sealer) updates() (arrow.Array, error) {
+	times, err := s.by.Replaced.times(s.record(), s.by.Now.UnixMicro())
+	if err != nil {
+		return nil, err
+	}
+	return timesOf(times), nil
+}
+
+// deletions is a column of times that are later than those of the rows themselves.
+func (s *sealer) deletions() (arrow.Array, error) {
+	rec := s.record()
+	var c chunk
+	var err error
+	if c.updated, err = timeColumn(rec, feature.ColUpdatedAt); err != nil {
+		return nil, err
+	}
+	c.deleted = nullCells(s.rows)
+	times := make([]int64, s.rows)
+	for i := range times {
+		times[i] = max(s.by.Now.UnixMicro(), following(c.time(i)))
+	}
+	return timesOf(times), nil
+}
+
+func timesOf(micros []int64) arrow.Array {
 	b := array.NewTimestampBuilder(memory.DefaultAllocator, timeType)
-	for range s.rows {
-		b.Append(arrow.Timestamp(s.by.Now.UnixMicro()))
+	for _, at := range micros {
+		b.Append(arrow.Timestamp(at))
 	}
 	return b.NewArray()
 }
