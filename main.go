@@ -28,7 +28,7 @@ import (
 // Main is the main function of a program with compiled-in steps: the command line of metaxy-pipes, whose run command
 // processes the steps' features. It exits with 0 when all is done, 1 when it failed, 3 when some samples failed, 4 when
 // it was set up wrongly, 130 when it was interrupted. At the first SIGINT or SIGTERM a run commits what is done and
-// stops; the second ends it at once.
+// stops; a second one, more than a second later, ends it at once.
 func Main(steps ...Step) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
@@ -39,8 +39,7 @@ func Main(steps ...Step) {
 	signal.Notify(signals, stopSignals()...)
 	go func() {
 		cancel(&pipes.SignalError{Signal: <-signals})
-		<-signals
-		if !p.running.Load() { // a run closes its session first, and exits then
+		if second(signals, nil); !p.running.Load() { // a run closes its session first, and exits then
 			os.Exit(cli.ExitInterrupted)
 		}
 	}()
@@ -54,6 +53,24 @@ const gcPercent = 50
 // stopSignals are the signals that interrupt. SIGINT does also where it was ignored, as in the background of a shell:
 // Dagster cancels by it, and may have been started there.
 func stopSignals() []os.Signal { return []os.Signal{os.Interrupt, syscall.SIGTERM} }
+
+// sameSignal is for how long another signal counts as the first one once more, as in package pipes: Ctrl-C reaches the
+// whole group of processes, and Dagster passes it on.
+const sameSignal = time.Second
+
+// second waits for a second signal after the first one. It returns false if done is closed before.
+func second(signals <-chan os.Signal, done <-chan struct{}) bool {
+	for begin := time.Now(); ; {
+		select {
+		case <-signals:
+			if time.Since(begin) > sameSignal {
+				return true
+			}
+		case <-done:
+			return false
+		}
+	}
+}
 
 // Command is [Main] for programs that exit by themselves: args begin with the program's name, cancelling ctx interrupts,
 // and the exit status is returned.
@@ -161,6 +178,7 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	var results Results
 	err := pipes.Run(ctx, &pipes.Options{
 		Log: e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
+		ExitStatus: func(error) int { return cli.ExitInterrupted },
 	}, func(ctx context.Context, s *pipes.Session) error {
 		steps, err := p.choose(s, e, f)
 		if err != nil {
@@ -184,12 +202,13 @@ func (p *program) killAtSecondSignal() (stop func()) {
 	signals, done := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, stopSignals()...)
 	go func() {
-		for range 2 {
-			select {
-			case <-signals:
-			case <-done:
-				return
-			}
+		select {
+		case <-signals:
+		case <-done:
+			return
+		}
+		if !second(signals, done) {
+			return
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()

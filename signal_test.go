@@ -3,28 +3,36 @@ package metaxy
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
-// slowly computes a first at once, and everything else never.
+// slowly computes a at once, and everything else never.
 func slowly(ctx context.Context, id string) error {
 	if id == "a" {
 		return nil
 	}
+	fmt.Fprintln(os.Stderr, "at work")
 	return sleep(ctx, time.Hour)
 }
 
-// TestSignals sends real signals to a real program, as Dagster does.
+// TestSignals sends real signals to a real program, as Dagster and a terminal do: each arrives twice at once, which is
+// one wish to stop. Only a later one is the second.
 func TestSignals(t *testing.T) {
 	t.Parallel()
-	for name, signals := range map[string][]syscall.Signal{
-		"SIGTERM": {syscall.SIGTERM}, "SIGINT": {syscall.SIGINT}, "twice": {syscall.SIGINT, syscall.SIGINT},
+	for name, c := range map[string]struct {
+		signal syscall.Signal
+		second bool
+	}{
+		"SIGTERM": {syscall.SIGTERM, false}, "SIGINT": {syscall.SIGINT, false},
+		"SIGTERM and again": {syscall.SIGTERM, true}, "SIGINT and again": {syscall.SIGINT, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -33,8 +41,8 @@ func TestSignals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			grace := "100ms"
-			if len(signals) == 2 {
+			grace := "500ms"
+			if c.second {
 				grace = "1h"
 			}
 			cmd := exec.CommandContext(t.Context(), exe, "--store", filepath.Join(dir, "store"), "run", "--grace", grace,
@@ -47,24 +55,51 @@ func TestSignals(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
+			signal := func() { _ = cmd.Process.Signal(c.signal) } // it may have exited
 			var last string
 			lines := bufio.NewScanner(stderr)
 			for lines.Scan() {
 				last = lines.Text()
-				if strings.Contains(last, "msg=processing") || len(signals) > 0 && strings.Contains(last, "stopping: samples in work") {
-					if err := cmd.Process.Signal(signals[0]); err != nil {
-						t.Fatal(err)
+				switch {
+				case last == "at work":
+					signal()
+				case strings.Contains(last, "stopping: samples in work"):
+					signal()
+					if c.second {
+						defer time.AfterFunc(sameSignal+200*time.Millisecond, signal).Stop()
 					}
-					signals = signals[1:]
 				}
 			}
 			_ = cmd.Wait()
 			if code := cmd.ProcessState.ExitCode(); code != 130 {
 				t.Errorf("status %d, last line %q", code, last)
 			}
-			if name != "twice" && !strings.HasPrefix(last, "new=3 stale=0 orphaned=0 processed=") {
+			if finished := strings.HasPrefix(last, "new=3 stale=0 orphaned=0 processed="); finished == c.second {
 				t.Errorf("last line %q", last)
 			}
 		})
 	}
+}
+
+// TestSecondSignal tells a second signal from the first one that arrives again.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		signals, done := make(chan os.Signal), make(chan struct{})
+		go func() {
+			for _, pause := range []time.Duration{0, time.Millisecond, sameSignal - time.Millisecond, time.Millisecond} {
+				time.Sleep(pause)
+				signals <- os.Interrupt
+			}
+			time.Sleep(time.Hour)
+			close(done)
+		}()
+		begin := time.Now()
+		if !second(signals, done) || time.Since(begin) != sameSignal+time.Millisecond {
+			t.Errorf("the second signal came after %s", time.Since(begin))
+		}
+		if second(signals, done) {
+			t.Error("a second signal came without one")
+		}
+	})
 }

@@ -15,7 +15,8 @@ import (
 // With Options.Signals, the first of these signals cancels fn's context with a [*SignalError] as its cause. If fn then
 // returns an error, that SignalError, wrapping it, is reported and returned; if it returns nil, it has succeeded. If fn
 // does not return within Options.Grace, or at a second signal, the session is closed with the SignalError at once and
-// the process exits with 128 plus the signal's number.
+// the process exits with the status of Options.ExitStatus. A signal within a second of the first is no second one: it is
+// the same one that arrives twice, from the terminal and from Dagster.
 func Run(ctx context.Context, opts *Options, fn func(context.Context, *Session) error) error {
 	o := opts.withDefaults()
 	s, err := Open(ctx, &o)

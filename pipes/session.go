@@ -27,6 +27,8 @@ type Options struct {
 	Signals []os.Signal
 	// Grace is how long Run lets its function go on after a signal; 0 means 15 seconds.
 	Grace time.Duration
+	// ExitStatus is the status with which Run exits when it cannot wait for its function; nil means [ExitStatus].
+	ExitStatus func(error) int
 
 	exit func(status int) // os.Exit, but for tests
 }
@@ -90,6 +92,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if filled.Grace == 0 {
 		filled.Grace = 15 * time.Second
+	}
+	if filled.ExitStatus == nil {
+		filled.ExitStatus = ExitStatus
 	}
 	if filled.exit == nil {
 		filled.exit = os.Exit

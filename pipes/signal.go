@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
-// forcedClose is how long closing may take once the process is to exit at once.
-const forcedClose = 2 * time.Second
+const (
+	// forcedClose is how long closing may take once the process is to exit at once.
+	forcedClose = 2 * time.Second
+	// sameSignal is for how long another signal counts as the first one once more. A terminal signals the whole group of
+	// processes, and Dagster passes the signal on, so that one wish to stop may arrive several times.
+	sameSignal = time.Second
+)
 
 // A SignalError tells that a signal interrupted the step. It is the cause of the context's end.
 type SignalError struct {
@@ -71,6 +76,7 @@ func ExitStatus(err error) int {
 type signalWatch struct {
 	session  *Session
 	grace    time.Duration
+	status   func(error) int
 	exit     func(int)
 	cancel   context.CancelCauseFunc
 	notified chan os.Signal
@@ -84,7 +90,7 @@ type signalWatch struct {
 // newSignalWatch returns a watch that calls cancel at the first signal.
 func newSignalWatch(s *Session, o Options, cancel context.CancelCauseFunc) *signalWatch {
 	return &signalWatch{
-		session: s, grace: o.Grace, exit: o.exit, cancel: cancel,
+		session: s, grace: o.Grace, status: o.ExitStatus, exit: o.exit, cancel: cancel,
 		notified: make(chan os.Signal, 2), done: make(chan struct{}), ended: make(chan struct{}),
 	}
 }
@@ -112,15 +118,32 @@ func (w *signalWatch) watch() {
 	w.first = sig
 	w.mu.Unlock()
 	w.cancel(&SignalError{Signal: sig})
+	if again, ok := w.outlast(); ok {
+		if again == nil {
+			again = sig
+		}
+		w.forceClose(&SignalError{Signal: again})
+	}
+}
+
+// outlast waits after the first signal. It returns false if the step has ended in time, else the second signal, or nil
+// if the grace is over.
+func (w *signalWatch) outlast() (os.Signal, bool) {
+	begin := time.Now()
 	grace := time.NewTimer(w.grace)
 	defer grace.Stop()
-	select {
-	case <-w.done:
-		return
-	case <-grace.C:
-	case sig = <-w.notified:
+	for {
+		select {
+		case <-w.done:
+			return nil, false
+		case <-grace.C:
+			return nil, true
+		case sig := <-w.notified:
+			if time.Since(begin) > sameSignal {
+				return sig, true
+			}
+		}
 	}
-	w.forceClose(&SignalError{Signal: sig})
 }
 
 // forceClose closes the session and exits, also if closing hangs.
@@ -134,7 +157,7 @@ func (w *signalWatch) forceClose(err *SignalError) {
 	case <-closed:
 	case <-time.After(forcedClose):
 	}
-	w.exit(ExitStatus(err))
+	w.exit(w.status(err))
 }
 
 // outcome names the signal in the error of a step that was interrupted by one.

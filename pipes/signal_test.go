@@ -144,17 +144,55 @@ func TestSecondSignalExits(t *testing.T) {
 		status, _ := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
 			notify <- syscall.SIGTERM
 			<-ctx.Done()
+			time.Sleep(sameSignal + time.Millisecond)
 			notify <- syscall.SIGINT
 			<-exited
 			return errors.New("too late to be reported")
 		})
-		if took := time.Since(start); status != 130 || took != 0 {
-			t.Errorf("exit status %d after %v, want 130 at once", status, took)
+		if took := time.Since(start); status != 130 || took != sameSignal+time.Millisecond {
+			t.Errorf("exit status %d after %v, want 130 at the second signal", status, took)
 		}
 		if _, message := channel.last(t); message != "SignalError: interrupted by SIGINT\n" || len(channel.sent) != 2 {
 			t.Errorf("exception %q as one of %d messages, want one closed", message, len(channel.sent))
 		}
 	})
+}
+
+// TestSameSignalTwice has one Ctrl-C arrive from the terminal and from Dagster, at once and after a second.
+func TestSameSignalTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		want := errors.New("interrupted in peace")
+		status, err := watched(t, new(sink), func(ctx context.Context, notify chan<- os.Signal, _ <-chan struct{}) error {
+			notify <- syscall.SIGINT
+			<-ctx.Done()
+			for _, pause := range []time.Duration{0, 3 * time.Millisecond, sameSignal - 3*time.Millisecond} {
+				time.Sleep(pause)
+				notify <- syscall.SIGINT
+			}
+			time.Sleep(50 * time.Second) // within the grace
+			return want
+		})
+		if status != -1 || !errors.Is(err, want) {
+			t.Errorf("exit status %d, Run() = %v; want no exit, and what the step returned", status, err)
+		}
+	})
+}
+
+// TestForcedExitStatus lets the caller say with which status the process ends.
+func TestForcedExitStatus(t *testing.T) {
+	t.Parallel()
+	o := (&Options{Params: MapParams{}, ExitStatus: func(err error) int { return len(err.Error()) }}).withDefaults()
+	s, err := Open(t.Context(), &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.exit = func(status int) {
+		if want := len("interrupted by SIGTERM"); status != want {
+			t.Errorf("exit status %d, want %d", status, want)
+		}
+	}
+	newSignalWatch(s, o, nil).forceClose(&SignalError{Signal: syscall.SIGTERM})
 }
 
 func TestForcedExitDoesNotWaitForChannel(t *testing.T) {
@@ -165,13 +203,14 @@ func TestForcedExitDoesNotWaitForChannel(t *testing.T) {
 		status, _ := watched(t, channel, func(ctx context.Context, notify chan<- os.Signal, exited <-chan struct{}) error {
 			notify <- syscall.SIGINT
 			<-ctx.Done()
+			time.Sleep(2 * sameSignal)
 			notify <- syscall.SIGINT
 			<-exited
 			close(channel.block)
 			return nil
 		})
-		if took := time.Since(start); status != 130 || took != forcedClose {
-			t.Errorf("exit status %d after %v, want 130 after %v", status, took, forcedClose)
+		if took := time.Since(start); status != 130 || took != 2*sameSignal+forcedClose {
+			t.Errorf("exit status %d after %v, want 130 after %v", status, took, 2*sameSignal+forcedClose)
 		}
 	})
 }
