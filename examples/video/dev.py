@@ -17,6 +17,12 @@ import media  # noqa: E402
 from pipeline import PROJECT, Studio  # noqa: E402
 
 BROKEN_BYTES = 2_000
+INSTANCE = """\
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+"""
 
 
 def prepare(home: Path) -> Path:
@@ -28,7 +34,7 @@ def prepare(home: Path) -> Path:
         (videos / "video_09_broken.mp4").write_bytes(sound[:BROKEN_BYTES])
     dagster_home = home / "dagster"
     dagster_home.mkdir(exist_ok=True)
-    (dagster_home / "dagster.yaml").write_text("telemetry:\n  enabled: false\nnux:\n  enabled: false\n")
+    (dagster_home / "dagster.yaml").write_text(INSTANCE)
     return dagster_home
 
 

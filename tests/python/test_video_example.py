@@ -184,7 +184,7 @@ def test_definitions_load(tmp_path: Path) -> None:
     """As `dagster dev` loads them, with the folder that dev.py prepares."""
     home = tmp_path / "home"
     media.write_scenes(pipeline.Studio(home).videos, TWO)
-    assert (dev.prepare(home) / "dagster.yaml").read_text() == "telemetry:\n  enabled: false\n"
+    assert (dev.prepare(home) / "dagster.yaml").read_text() == dev.INSTANCE
     done = subprocess.run(
         [sys.executable, "-m", "dagster", "definitions", "validate", "-f", str(EXAMPLE / "definitions.py")],
         env={**os.environ, "VIDEO_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
