@@ -113,6 +113,28 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
+// TestForeignEmptyFiles reads files without rows: pyarrow writes a row group for none, whose columns lie nowhere.
+func TestForeignEmptyFiles(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/empty/*.parquet")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("there are %d files in testdata/empty: %v", len(files), err)
+	}
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := openBytes(t, ReadOptions{}, data)
+		if !f.Schema().Equal(foreignTable()) || f.NumRows() != 0 {
+			t.Errorf("%s: %d rows, schema %v", name, f.NumRows(), f.Schema())
+		}
+		if _, rows := scanAll(t, f, store.Query{}, foreignTable()); len(rows) > 0 {
+			t.Errorf("%s: a scan finds rows %v", name, rows)
+		}
+	}
+}
+
 // fetchRows reads rows through the page index if there is one, however small the file.
 func fetchRows(f *File, g *rowGroup, b *binding, ranges []rowRange) (arrow.RecordBatch, error) {
 	var reads readAhead

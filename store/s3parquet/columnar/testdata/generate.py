@@ -120,6 +120,9 @@ def main() -> None:
     }
     for name, options in forms.items():
         pq.write_table(table, HERE / f"pyarrow_{name}.parquet", **options)
+    (HERE / "empty").mkdir(exist_ok=True)
+    pq.write_table(table.slice(0, 0), HERE / "empty" / "pyarrow.parquet")
+    pl.from_arrow(table.slice(0, 0)).write_parquet(HERE / "empty" / "polars.parquet")
     pl.from_arrow(table).write_parquet(HERE / "polars.parquet")
     pl.from_arrow(table).write_parquet(HERE / "polars_small.parquet", row_group_size=50, data_page_size=500)
     delta(table, "deltars.parquet")
