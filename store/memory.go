@@ -61,10 +61,22 @@ func (m *Memory) Append(ctx context.Context, key feature.Key, w Write) (Commit, 
 		return Commit{}, fmt.Errorf("append to %s: %w: the table is at version %d, the rows were made for %d",
 			key, ErrConflict, old.version, *w.Expect)
 	}
-	if added == nil {
+	if added == nil && (len(w.Marks) == 0 || old.version < 0) {
 		return Commit{Version: old.version}, nil
 	}
 	next := *old
+	next.marks = maps.Clone(old.marks)
+	for name, value := range w.Marks {
+		if next.marks == nil {
+			next.marks = map[string]int64{}
+		}
+		next.marks[name] = value
+	}
+	if added == nil {
+		next.version, next.timestamp = old.version+1, time.Now().UTC()
+		m.tables[key] = &next
+		return Commit{Version: next.version}, nil
+	}
 	if next.schema, err = MergeSchema(old.schema, added); err != nil {
 		return Commit{}, fmt.Errorf("append to %s: %w", key, err)
 	}
@@ -128,6 +140,7 @@ type memorySnapshot struct {
 	uri        string
 	schema     *arrow.Schema
 	properties map[string]string
+	marks      map[string]int64
 	files      [][]arrow.RecordBatch
 }
 
@@ -136,6 +149,7 @@ func (s *memorySnapshot) Timestamp() time.Time          { return s.timestamp }
 func (s *memorySnapshot) URI() string                   { return s.uri }
 func (s *memorySnapshot) Schema() *arrow.Schema         { return s.schema }
 func (s *memorySnapshot) Properties() map[string]string { return maps.Clone(s.properties) }
+func (s *memorySnapshot) Marks() map[string]int64       { return maps.Clone(s.marks) }
 
 func (s *memorySnapshot) RowsHint() int64 {
 	n := int64(0)

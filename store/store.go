@@ -48,8 +48,8 @@ type Reader interface {
 type Appender interface {
 	// Append makes the rows of w visible to readers all at once, or not at all. It creates the table when there is
 	// none and adds columns (and members of struct columns) that the table does not have yet. Rows that cannot be
-	// brought to the table's column types without loss give an error wrapping ErrSchema. Without any row it commits
-	// nothing and returns the current version (-1 if there is no table). With w.Expect it never retries: a table that
+	// brought to the table's column types without loss give an error wrapping ErrSchema. Without any row (and marks)
+	// it commits nothing and returns the current version (-1 if there is no table). With w.Expect it never retries: a table that
 	// has moved gives an error wrapping ErrConflict.
 	Append(ctx context.Context, key feature.Key, w Write) (Commit, error)
 }
@@ -66,6 +66,8 @@ type Snapshot interface {
 	Schema() *arrow.Schema
 	// Properties are the table's own key-value settings; see Write.Properties.
 	Properties() map[string]string
+	// Marks are the newest values of Write.Marks; empty if there were none.
+	Marks() map[string]int64
 	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
 	RowsHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
@@ -144,6 +146,9 @@ type Write struct {
 	Expect *int64
 	// Properties become the table's own settings when this write creates the table, and are ignored otherwise.
 	Properties map[string]string
+	// Marks are named numbers that the table keeps from this commit on, beside those of other names. A table that exists
+	// takes them without rows too. In Delta they are transaction identifiers. Nil changes none.
+	Marks map[string]int64
 	// Info is recorded with the commit, for people who read the table's history.
 	Info map[string]string
 }

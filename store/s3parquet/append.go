@@ -48,13 +48,14 @@ func (s *Store) append(ctx context.Context, t *delta.Table, w store.Write) (stor
 	if err != nil {
 		err = fmt.Errorf("append to %s: %w", t.URI(), err)
 	}
-	if err == nil && files.rows == 0 {
+	if err == nil && files.rows == 0 && (len(w.Marks) == 0 || base == nil) {
 		return store.Commit{Version: current}, nil
 	}
 	var version int64
 	if err == nil {
 		version, err = t.Append(ctx, base, delta.Change{Schema: files.schema, Files: files.done, Rows: files.rows,
-			Expect: w.Expect, Properties: w.Properties, Info: w.Info})
+			Expect: w.Expect, Properties: w.Properties, Info: w.Info,
+			Marks: w.Marks})
 	}
 	if err != nil {
 		if !errors.Is(err, delta.ErrUnknown) {

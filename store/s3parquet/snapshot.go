@@ -61,6 +61,15 @@ func (s *snapshot) Version() int64 { return s.Snapshot.Version }
 // Timestamp implements store.Snapshot.
 func (s *snapshot) Timestamp() time.Time { return s.Time }
 
+// Marks implements store.Snapshot: the versions of all transaction identifiers.
+func (s *snapshot) Marks() map[string]int64 {
+	marks := make(map[string]int64, len(s.Txns))
+	for app, txn := range s.Txns {
+		marks[app] = txn.Version
+	}
+	return marks
+}
+
 // RowsHint implements store.Snapshot. It is the sum of what the log says of the files.
 func (s *snapshot) RowsHint() int64 {
 	n := int64(0)

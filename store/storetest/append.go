@@ -212,3 +212,36 @@ func sortedBy(t *testing.T, s store.Store) {
 	}
 	sameRows(t, rowsOf(t, scan(t, snapshot(t, s), store.Query{})), rows...)
 }
+
+// marks are kept from commit to commit, each until it is set again, with rows and without.
+func marks(t *testing.T, s store.Store) {
+	sc := schema("id", text)
+	mark := func(rows iter.Seq2[arrow.RecordBatch, error], values map[string]int64) store.Commit {
+		t.Helper()
+		c, err := s.Append(t.Context(), key, store.Write{Rows: rows, Marks: values})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if c := mark(seq(), map[string]int64{"a": 1}); c.Version != -1 {
+		t.Errorf("marks without a table made version %d", c.Version)
+	}
+	mark(seq(batch(t, sc, row{"id": "x"})), map[string]int64{"a": 1, "b": 2})
+	first := snapshot(t, s)
+	if c := mark(seq(), map[string]int64{"a": 0, "ü/\" \n": 1 << 60}); c.Version != 1 || c.Rows != 0 {
+		t.Errorf("marks without rows: %+v, want version 1", c)
+	}
+	for i := range 12 { // beyond a checkpoint
+		mark(seq(batch(t, sc, row{"id": fmt.Sprint(i)})), nil)
+	}
+	if got, want := first.Marks(), map[string]int64{"a": 1, "b": 2}; !maps.Equal(got, want) {
+		t.Errorf("the first version has marks %v, want %v", got, want)
+	}
+	if got, want := snapshot(t, s).Marks(), map[string]int64{"a": 0, "b": 2, "ü/\" \n": 1 << 60}; !maps.Equal(got, want) {
+		t.Errorf("the table has marks %v, want %v", got, want)
+	}
+	if n := len(rowsOf(t, scan(t, snapshot(t, s), store.Query{}))); n != 13 {
+		t.Errorf("the table has %d rows, want 13", n)
+	}
+}

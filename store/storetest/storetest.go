@@ -24,6 +24,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"FailedAppend", failedAppend},
 		{"Expect", expect},
 		{"Properties", properties},
+		{"Marks", marks},
 		{"Keys", keys},
 		{"Snapshots", snapshots},
 		{"ConcurrentAppends", concurrentAppends},

@@ -8,6 +8,7 @@ import (
 	"maps"
 	mathrand "math/rand/v2"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -26,11 +27,12 @@ var ErrUnknown = errors.New("delta: outcome of the commit is unknown")
 
 // A Change is data files to add to a table.
 type Change struct {
-	Schema     *arrow.Schema     // columns of the files, in stored types; the table gets those that it lacks
+	Schema     *arrow.Schema     // columns of the files, in stored types; the table gets those that it lacks; nil without files
 	Files      []Add             // Path is the name below the table, not encoded yet; times are filled in
 	Rows       int64             // in all files
 	Expect     *int64            // version that the table must have now (-1: none); nil means any
 	Properties map[string]string // configuration of a table that this change creates; nil means none
+	Marks      map[string]int64  // transaction identifiers to set, by application; nil means none
 	Info       map[string]string // noted in the log; nil means nothing
 }
 
@@ -119,6 +121,10 @@ func (c *Change) actions(base *Snapshot, id string, now time.Time) ([]action, er
 		}
 		actions = append(actions, action{Add: &add})
 	}
+	ms := now.UnixMilli()
+	for _, app := range slices.Sorted(maps.Keys(c.Marks)) {
+		actions = append(actions, action{Txn: &Txn{AppID: app, Version: c.Marks[app], LastUpdated: &ms}})
+	}
 	return actions, nil
 }
 
@@ -144,6 +150,9 @@ func (c *Change) create(now time.Time) ([]action, error) {
 // fit the table's columns as they are. They did when they were written; if another writer has since added a column
 // of the same name and another type, the rows have to be converted anew.
 func (c *Change) evolve(base *Snapshot) ([]action, error) {
+	if c.Schema == nil {
+		return nil, nil
+	}
 	schema, err := store.MergeSchema(base.Schema, c.Schema)
 	if err != nil {
 		return nil, err
