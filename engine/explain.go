@@ -29,7 +29,8 @@ type Explanation struct {
 	Verdict Verdict
 	// Reasons are phrases, the most important first.
 	Reasons []string
-	// Expected and Stored are the sample's provenances; "" without one.
+	// Expected and Stored are the sample's provenances; "" without one. A row that is stored under another feature version
+	// does not count for the increment, but is what Stored and Fields compare with if there is no other.
 	Expected, Stored string
 	// FeatureVersion is the feature's version; StoredFeatureVersion is that of the newest stored row of this sample,
 	// "" without one.
@@ -108,8 +109,8 @@ func (e *explainer) explain(i uint32, id map[string]string) Explanation {
 	out := Explanation{ID: id, FeatureVersion: e.plan.feature.Version()}
 	tuple, stored := e.tuples[i], e.stored[i]
 	out.StoredFeatureVersion = e.written[i]
-	if stored != nil {
-		out.Stored = stored.provenance
+	if shown := e.shown(i); shown != nil {
+		out.Stored = shown.provenance
 	}
 	if tuple == nil {
 		e.explainAbsent(&out, i, stored != nil)
@@ -127,7 +128,7 @@ func (e *explainer) explain(i uint32, id map[string]string) Explanation {
 		out.Reasons = unresolvableReasons(out.Fields)
 	case stored == nil:
 		out.Verdict = VerdictNew
-		out.Reasons = e.newReasons(i)
+		out.Reasons = e.newReasons(i, out.Fields)
 	case !stored.known:
 		out.Verdict = VerdictStale
 		out.Reasons = []string{"the stored row has no provenance"}
@@ -141,6 +142,14 @@ func (e *explainer) explain(i uint32, id map[string]string) Explanation {
 	return out
 }
 
+// shown is the stored row to compare with: the one that counts, else the newest one of another feature version.
+func (e *explainer) shown(i uint32) *storedSample {
+	if e.stored[i] != nil {
+		return e.stored[i]
+	}
+	return e.superseded[i]
+}
+
 // explainField compares one field of an expected sample with the stored one.
 func (e *explainer) explainField(i uint32, v *versioner, field int) FieldExplanation {
 	plan := &e.plan.versions.fields[field]
@@ -148,7 +157,7 @@ func (e *explainer) explainField(i uint32, v *versioner, field int) FieldExplana
 	if version, ok := v.field(field); ok {
 		out.Expected = string(version)
 	}
-	stored := e.stored[i]
+	stored := e.shown(i)
 	known := false
 	if stored != nil {
 		out.Stored, known = stored.fields[plan.member], stored.has[plan.member]

@@ -17,12 +17,15 @@ import (
 // An explainer collects what is known about the samples that were asked for. Its slices have an element for each of
 // them.
 type explainer struct {
-	plan    *plan
-	asked   *table
-	tables  []*table
-	target  *table // nil for none
-	tuples  [][]uint32
-	stored  []*storedSample
+	plan   *plan
+	asked  *table
+	tables []*table
+	target *table // nil for none
+	tuples [][]uint32
+	stored []*storedSample
+	// superseded is the newest stored row of a sample of which only rows of other feature versions are stored.
+	superseded []*storedSample
+
 	entries []uint32     // of the target
 	written []string     // the feature version of the newest stored row
 	deleted []bool       // the newest stored row is a deletion
@@ -152,6 +155,7 @@ func (e *explainer) find(expected *tuples) {
 func (e *explainer) readStored(ctx context.Context) error {
 	n := len(e.asked.rows)
 	e.stored, e.written, e.deleted = make([]*storedSample, n), make([]string, n), make([]bool, n)
+	e.superseded = make([]*storedSample, n)
 	if e.target == nil {
 		return nil
 	}
@@ -180,6 +184,11 @@ func (e *explainer) readStored(ctx context.Context) error {
 		e.deleted[i] = deleted
 		if c := &all.chunks[p.chunk()].texts[0]; !c.isNull(p.row()) {
 			e.written[i] = string(c.appendText(nil, p.row()))
+		}
+		if e.stored[i] == nil && !deleted && e.written[i] != e.plan.feature.Version() {
+			if e.superseded[i], err = e.readSample(ctx, all.ref(entry)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

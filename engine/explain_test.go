@@ -114,6 +114,20 @@ func TestExplainCodeVersion(t *testing.T) {
 	if e.Verdict != VerdictNew || e.StoredFeatureVersion != old || e.FeatureVersion == old || !strings.Contains(e.Reasons[0], old) {
 		t.Errorf("%+v, want a new sample that is stored under %s", e, old)
 	}
+	if x := e.Fields[0]; !x.Changed || x.Stored == "" || x.Inputs[0].Known || !strings.Contains(e.Reasons[1], `field "x": its code version, which is "2" now`) {
+		t.Errorf("%+v, want field x to have changed because of its code version", e)
+	}
+	if y := e.Fields[1]; y.Changed || y.Stored != y.Expected || len(e.Reasons) != 2 {
+		t.Errorf("%+v, want field y to be the same", e)
+	}
+	s.root("a", "1 p q2")
+	if e = s.explain("t", "1"); len(e.Reasons) != 3 || !strings.Contains(e.Reasons[2], `field "y": a.y was "q" and is "q2" now`) {
+		t.Errorf("%q, want the changed parent field to be named too", e.Reasons)
+	}
+	s.run("t")
+	if e = s.explain("t", "1"); e.Verdict != VerdictUpToDate || e.Stored != e.Expected {
+		t.Errorf("%+v, want it up to date after a run", e)
+	}
 }
 
 func TestExplainRefusesIDs(t *testing.T) {

@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"slices"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
 
 // maxCombinations is how many combinations of the parents' rows are tried to find what a stored row was computed
@@ -100,20 +102,60 @@ func (e *explainer) inSource(i uint32, source int) (found, deleted bool) {
 }
 
 // newReasons says why no row of an expected sample counts as stored.
-func (e *explainer) newReasons(i uint32) []string {
+func (e *explainer) newReasons(i uint32, fields []FieldExplanation) []string {
 	version := e.plan.feature.Version()
 	switch {
 	case e.plan.target == nil:
 		return []string{"the feature has no table yet"}
 	case e.written[i] == "":
 		return []string{"no row of it is stored"}
-	case e.written[i] != version:
-		return []string{fmt.Sprintf("it is stored under feature version %s, and the version now is %s: a code version or a "+
-			"dependency of the feature, or of a feature it depends on, has changed", e.written[i], version)}
 	case e.deleted[i]:
 		return []string{"its newest stored row is a deletion"}
+	case e.written[i] != version:
+		return e.supersededReasons(i, fields)
 	}
 	return []string{"no row of it is stored under the feature's version"}
+}
+
+// supersededReasons says what differs from a row that is stored under another feature version.
+func (e *explainer) supersededReasons(i uint32, fields []FieldExplanation) []string {
+	out := []string{fmt.Sprintf("it is stored under feature version %s, and the version now is %s: a code version or a "+
+		"dependency of the feature, or of a feature it depends on, has changed", e.written[i], e.plan.feature.Version())}
+	for _, f := range fields {
+		moved := inputReasons(f)
+		switch {
+		case !f.Changed:
+		case f.Stored == "":
+			out = append(out, fmt.Sprintf("field %q is not stored", f.Field))
+		case len(moved) > 0:
+			out = append(out, moved...)
+		default:
+			out = append(out, fmt.Sprintf("field %q: its code version, which is %q now, or what it is computed from has changed",
+				f.Field, e.codeVersion(f.Field)))
+		}
+	}
+	return out
+}
+
+// codeVersion is that of a field now.
+func (e *explainer) codeVersion(field feature.Key) string {
+	for _, f := range specFields(e.plan.feature) {
+		if f.Key == field && f.CodeVersion != "" {
+			return f.CodeVersion
+		}
+	}
+	return feature.InitialCodeVersion
+}
+
+// inputReasons names the parent fields that are known to have changed.
+func inputReasons(f FieldExplanation) []string {
+	var out []string
+	for _, in := range f.Inputs {
+		if in.Changed {
+			out = append(out, fmt.Sprintf("field %q: %s was %q and is %q now", f.Field, in.Ref, in.Then, in.Now))
+		}
+	}
+	return out
 }
 
 func unresolvableReasons(fields []FieldExplanation) []string {
@@ -140,13 +182,8 @@ func staleReasons(fields []FieldExplanation) []string {
 		if !f.Changed {
 			continue
 		}
-		known := false
-		for _, in := range f.Inputs {
-			known = known || in.Known
-			if in.Changed {
-				out = append(out, fmt.Sprintf("field %q: %s was %q and is %q now", f.Field, in.Ref, in.Then, in.Now))
-			}
-		}
+		out = append(out, inputReasons(f)...)
+		known := slices.ContainsFunc(f.Inputs, func(in InputExplanation) bool { return in.Known })
 		switch {
 		case known:
 		case len(f.Inputs) == 0:

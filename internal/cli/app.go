@@ -76,6 +76,22 @@ func (a *app) noCommand(root *cobra.Command, args []string) error {
 	return fmt.Errorf("unknown command %q", args[0])
 }
 
+// oneFeature is what the commands take that work on one feature.
+func oneFeature(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("%s: expected one FEATURE, got %d", cmd.Name(), len(args))
+	}
+	return nil
+}
+
+// noArguments is for the commands that take flags only.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%s: expected no argument, got %q", cmd.Name(), args)
+	}
+	return nil
+}
+
 // example is an example for a command's help.
 func (a *app) example(lines ...string) string {
 	return "  " + a.program.Name + " " + strings.Join(lines, "\n  "+a.program.Name+" ")

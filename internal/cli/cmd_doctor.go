@@ -30,9 +30,9 @@ func (a *app) doctorCommand() *cobra.Command {
 		Short: "Check configuration, credentials, commits, clock and tables",
 		Long: "Checks the configuration, whether the store can be reached and written, whether an object can really be\n" +
 			"created only once (on which safe commits rest), how far the clocks differ, and each table. It writes and\n" +
-			"removes one small object below _metaxy_doctor/. Exit status 0 when all is well, else 1.",
+			"removes one small object below _metaxy_doctor/, and leaves nothing behind. Exit status 0 when all is well, else 1.",
 		Example: a.example("doctor --store s3://bucket/prefix"),
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, _ []string) error {
 			if format != "" && format != "text" && format != "json" {
 				return unknownFormat(format, []string{"text", "json"})

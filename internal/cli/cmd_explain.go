@@ -4,15 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
-	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -24,7 +23,12 @@ func (a *app) explainCommand() *cobra.Command {
 			"version or dependency, old and new version side by side. An ID is the value of the id column; of several id\n" +
 			"columns it is col=value,col=value, or a JSON object.",
 		Example: a.example("explain video/crop video_001", `explain video/frames '{"video": "a,b", "frame": 7}' --format json`),
-		Args:    cobra.MinimumNArgs(2),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return fmt.Errorf("explain: expected a FEATURE and one or more IDs, got %q", args)
+			}
+			return nil
+		},
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
 			return a.explain(ctx, log, args[0], args[1:], format)
 		}),
@@ -63,7 +67,7 @@ func (a *app) explain(ctx context.Context, log *slog.Logger, name string, ids []
 	}
 	found, err := engine.Explain(ctx, e.Store, f, samples, engine.Options{Hashing: e.Hashing})
 	if err != nil {
-		return err
+		return e.missingTable(ctx, err, f)
 	}
 	if format == "json" {
 		return explainJSON(a.stdout, f, found)
@@ -122,91 +126,10 @@ func parseJSONID(text string) (map[string]string, error) {
 	return id, nil
 }
 
-// explainJSON writes {"feature":…, "samples":[…]}.
-func explainJSON(w io.Writer, f *feature.Feature, found []engine.Explanation) error {
-	type input struct {
-		Field   string  `json:"field"`
-		Now     string  `json:"now"`
-		Then    *string `json:"then"`
-		Changed *bool   `json:"changed"`
-	}
-	type field struct {
-		Field    feature.Key `json:"field"`
-		Changed  bool        `json:"changed"`
-		Expected string      `json:"expected"`
-		Stored   string      `json:"stored"`
-		Inputs   []input     `json:"inputs"`
-	}
-	type sample struct {
-		ID                   map[string]string `json:"id"`
-		Verdict              engine.Verdict    `json:"verdict"`
-		Reasons              []string          `json:"reasons"`
-		Expected             string            `json:"expected"`
-		Stored               string            `json:"stored"`
-		FeatureVersion       string            `json:"feature_version"`
-		StoredFeatureVersion string            `json:"stored_feature_version"`
-		Fields               []field           `json:"fields"`
-	}
-	samples := []sample{}
-	for _, x := range found {
-		s := sample{x.ID, x.Verdict, append([]string{}, x.Reasons...), x.Expected, x.Stored, x.FeatureVersion,
-			x.StoredFeatureVersion, []field{}}
-		for _, fd := range x.Fields {
-			out := field{fd.Field, fd.Changed, fd.Expected, fd.Stored, []input{}}
-			for _, in := range fd.Inputs {
-				one := input{Field: in.Ref.String(), Now: in.Now}
-				if in.Known {
-					one.Then, one.Changed = &in.Then, &in.Changed
-				}
-				out.Inputs = append(out.Inputs, one)
-			}
-			s.Fields = append(s.Fields, out)
-		}
-		samples = append(samples, s)
-	}
-	return writeJSON(w, struct {
-		Feature feature.Key `json:"feature"`
-		Samples []sample    `json:"samples"`
-	}{f.Key(), samples})
-}
-
-func explainText(w io.Writer, f *feature.Feature, found []engine.Explanation) error {
-	var b strings.Builder
-	for i, x := range found {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		fmt.Fprintf(&b, "%s %s: %s\n", f.Key(), idText(x.ID, f.Spec().IDColumns), x.Verdict)
-		for _, reason := range x.Reasons {
-			fmt.Fprintf(&b, "  %s\n", printable(reason))
-		}
-		for _, fd := range x.Fields {
-			mark := " "
-			if fd.Changed {
-				mark = "*"
-			}
-			fmt.Fprintf(&b, "%s field %s: stored %s, expected %s\n", mark, fd.Field, orDash(printable(fd.Stored)), orDash(printable(fd.Expected)))
-			for _, in := range fd.Inputs {
-				then := "unknown"
-				if in.Known {
-					then = orDash(printable(in.Then))
-				}
-				mark := " "
-				if in.Known && in.Changed {
-					mark = "*"
-				}
-				fmt.Fprintf(&b, "%s   %s: was %s, is %s\n", mark, in.Ref, then, orDash(printable(in.Now)))
-			}
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-// idText shows an id in the form in which explain reads it.
+// idText shows an id: the quoted value of one id column, or col=value of each.
 func idText(id map[string]string, columns []string) string {
 	if len(columns) == 1 {
-		return printable(id[columns[0]])
+		return strconv.Quote(id[columns[0]])
 	}
 	parts := make([]string, len(columns))
 	for i, c := range columns {

@@ -23,7 +23,7 @@ func (a *app) graphCommand() *cobra.Command {
 		Long: "Shows the features in topological order with their fields, what each field is computed from, and every\n" +
 			"version. Hashes have the length that the store's rows have, if there is a store, else the configured one.",
 		Example: a.example("graph --format json", "graph --format mermaid > graph.mmd"),
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, _ []string) error {
 			return a.graph(ctx, log, format)
 		}),

@@ -34,7 +34,7 @@ func (a *app) ingestCommand() *cobra.Command {
 		Example: a.example("ingest video --from videos.jsonl --version audio=audio_sha --version frames=etag,size",
 			"ingest video --from 's3://bucket/raw/*.mp4' --id-from '{stem}' --prune",
 			`ingest video --from 'raw/**/*.mp4' --id-from '(?P<id>[^/]+)\.mp4$'`),
-		Args: cobra.ExactArgs(1),
+		Args: oneFeature,
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
 			return a.ingest(ctx, log, args[0], f)
 		}),
@@ -81,8 +81,11 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 		source.S3 = sc.S3
 	}
 	src, err := ingest.Open(ctx, source)
-	if err != nil {
+	if errors.Is(err, ingest.ErrSetup) {
 		return err
+	}
+	if err != nil {
+		return fmt.Errorf("ingest %s from %s: %w", f.Key(), ingest.Shown(flags.from), err)
 	}
 	defer closing(src, &err)
 	res, err := ingest.Run(ctx, ingest.Options{
@@ -90,7 +93,7 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 		Versions: versions, Prune: flags.prune, Now: time.Now,
 	})
 	if err != nil {
-		return fmt.Errorf("ingest %s: %w", f.Key(), err)
+		return fmt.Errorf("ingest %s from %s: %w", f.Key(), ingest.Shown(flags.from), err)
 	}
 	_, err = fmt.Fprintf(e.Stderr, "new=%d stale=%d unchanged=%d removed=%d\n", res.New, res.Stale, res.Unchanged, res.Removed)
 	return err

@@ -32,7 +32,7 @@ func (a *app) readCommand() *cobra.Command {
 		Long: "Prints the current row of each sample: the id columns, the other columns in table order, the system\n" +
 			"columns. The number of rows is the last line on stderr.",
 		Example: a.example("read video/crop --columns id,path --limit 10 --format table"),
-		Args:    cobra.ExactArgs(1),
+		Args:    oneFeature,
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
 			return a.read(ctx, log, args[0], f)
 		}),
@@ -40,7 +40,7 @@ func (a *app) readCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.columns, "columns", nil, "exactly these columns, in this order (default: all)")
 	flags.StringArrayVar(&f.filters, "filter", nil, "keep the rows for which `EXPR` holds; may be repeated")
-	flags.StringVar(&f.at, "at", "", "read an earlier `VERSION|TIME` of the table")
+	flags.StringVar(&f.at, "at", "", "the table as it was at a `VERSION|TIME`, such as 3 or 2026-01-31T12:00:00Z")
 	flags.Int64Var(&f.limit, "limit", 0, "print at most `N` rows")
 	flags.BoolVar(&f.history, "history", false, "every row ever written, of every feature version")
 	flags.BoolVar(&f.deleted, "include-deleted", false, "soft-deleted samples too")
@@ -52,6 +52,10 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 	if err := flags.check(); err != nil {
 		return err
 	}
+	at, err := parseMoment(flags.at)
+	if err != nil {
+		return err
+	}
 	e, err := a.open(ctx, log)
 	if err != nil {
 		return err
@@ -61,9 +65,9 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 	if err != nil {
 		return err
 	}
-	snap, err := e.Store.Snapshot(ctx, f.Key())
+	snap, err := at.snapshot(ctx, e.Store, f.Key())
 	if err != nil {
-		return fmt.Errorf("read %s: %w", f.Key(), err)
+		return e.missingTable(ctx, fmt.Errorf("read %s: %w", f.Key(), err), f)
 	}
 	if err := e.Hashing.Check(snap, f.Key()); err != nil {
 		return err
@@ -84,9 +88,6 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 func (f readFlags) check() error {
 	if f.limit < 0 {
 		return setupf("--limit %d: expected 0 or more; 0 means all", f.limit)
-	}
-	if f.at != "" {
-		return setupf("read --at: only the newest version of a table can be read")
 	}
 	return checkRowFormat(f.format)
 }

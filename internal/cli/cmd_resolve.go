@@ -33,7 +33,7 @@ func (a *app) resolveCommand() *cobra.Command {
 			"Each row has its status, the id columns, the versions, and the columns asked for. The counts of the whole\n" +
 			"increment (or shard) are the last line on stderr. Nothing is written.",
 		Example: a.example("resolve video/crop --only new,stale --columns path --format csv"),
-		Args:    cobra.ExactArgs(1),
+		Args:    oneFeature,
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
 			return a.resolve(ctx, log, args[0], f)
 		}),
@@ -68,7 +68,7 @@ func (a *app) resolve(ctx context.Context, log *slog.Logger, name string, flags 
 	}
 	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing, GlobalFilters: flags.filters})
 	if err != nil {
-		return err
+		return e.missingTable(ctx, err, f)
 	}
 	out := &increment{inc: inc, flags: flags, parts: parts}
 	return out.print(ctx, e)

@@ -90,7 +90,13 @@ func (a *app) runSamples(ctx context.Context, log *slog.Logger, args []string, i
 	if err := in.defaults(e.Config.Pipes); err != nil {
 		return err
 	}
-	return a.program.Run(ctx, e, in.RunFlags)
+	err = a.program.Run(ctx, e, in.RunFlags)
+	for _, key := range in.Features {
+		if f, lookupErr := e.Graph.Lookup(key); lookupErr == nil {
+			err = e.missingTable(ctx, err, f)
+		}
+	}
+	return err
 }
 
 // check refuses flags that make no sense.

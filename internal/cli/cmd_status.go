@@ -106,7 +106,7 @@ func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
 	}
 	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing})
 	if errors.Is(err, store.ErrNoTable) || errors.Is(err, engine.ErrPlan) {
-		s.Problem = err.Error()
+		s.Problem = e.missingTable(ctx, err, f).Error()
 		return s, nil
 	}
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short:   "Print version, commit and Go version",
 		Long:    "Prints what was built: the release, the commit, and the version of Go.",
 		Example: a.example("version --format json"),
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		RunE: a.run(func(context.Context, *slog.Logger, []string) error {
 			b := a.build()
 			switch format {

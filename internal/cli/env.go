@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
@@ -196,6 +197,43 @@ func (e *Env) feature(name string) (*feature.Feature, error) {
 	}
 	return e.Graph.Lookup(key)
 }
+
+// missingTable says of an error that wraps store.ErrNoTable which table is missing and what to do. Other errors are
+// returned as they are.
+func (e *Env) missingTable(ctx context.Context, err error, f *feature.Feature) error {
+	if !errors.Is(err, store.ErrNoTable) {
+		return err
+	}
+	chain := []*feature.Feature{f}
+	for _, p := range f.Parents() {
+		if !p.Dep.Optional {
+			chain = append(chain, p.Feature)
+		}
+	}
+	// What is missing is a parent's table if there is one, because a feature's own may be missing.
+	for i := len(chain) - 1; i >= 0; i-- {
+		missing := chain[i]
+		if _, snapErr := e.Store.Snapshot(ctx, missing.Key()); !errors.Is(snapErr, store.ErrNoTable) {
+			continue
+		}
+		do := "run it first"
+		if missing.Root() {
+			do = "ingest it first"
+		}
+		return &noTable{text: fmt.Sprintf("there is no table of %s: %s, or check --store", missing.Key(), do), err: err}
+	}
+	return err
+}
+
+// A noTable is an error about a missing table in words for people.
+type noTable struct {
+	text string
+	err  error
+}
+
+func (e *noTable) Error() string { return e.text }
+
+func (e *noTable) Unwrap() error { return e.err }
 
 func lookupEnv(environ []string, name string) string {
 	for i := len(environ) - 1; i >= 0; i-- {

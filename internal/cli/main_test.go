@@ -312,3 +312,56 @@ root_path = "ftp://user:` + canary + `@host/x?token=` + canary + `"
 		f.environ = nil
 	}
 }
+
+// TestDoctorLeavesNothing looks at folders that exist and at some that do not: they are afterwards as they were before.
+func TestDoctorLeavesNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	dir := t.TempDir()
+	full := filepath.Join(dir, "full store#?%")
+	if err := os.MkdirAll(filepath.Join(full, "_metaxy_doctor", "mine"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tree := func() (names []string) {
+		err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+			names = append(names, path)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return names
+	}
+	before := tree()
+	for _, store := range []string{full, filepath.Join(dir, "new", "deep", "store"), dir} {
+		f.must(t, "", "doctor", "--store", store)
+		if after := tree(); !reflect.DeepEqual(after, before) {
+			t.Errorf("doctor --store %s leaves %q, before there was %q", store, after, before)
+		}
+	}
+}
+
+// TestDamagedNeighbour breaks the log of one table: commands that do not need it go on.
+func TestDamagedNeighbour(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.program.Store = nil
+	f.program.Definitions = append(f.program.Definitions,
+		feature.Definition{Spec: feature.Spec{Key: "audio", IDColumns: []string{"id"}}})
+	dir := t.TempDir()
+	for _, key := range []string{"audio", "video"} {
+		f.must(t, `{"id":"a"}`, "ingest", key, "--from", "-", "--store", dir)
+	}
+	log := filepath.Join(dir, "audio.delta", "_delta_log", "00000000000000000000.json")
+	if err := os.WriteFile(log, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f.must(t, "", "resolve", "video/crop", "--store", dir)
+	f.must(t, "", "read", "video", "--store", dir)
+	for _, args := range [][]string{{"read", "audio"}, {"status"}, {"doctor"}} {
+		stdout, stderr, code := f.run(t.Context(), "", append(args, "--store", dir)...)
+		if said := stdout + stderr; code != ExitFailed || !strings.Contains(said, "00000000000000000000.json, line 1") {
+			t.Errorf("%q: exit %d: %s", args, code, said)
+		}
+	}
+}

@@ -9,6 +9,9 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,11 +31,32 @@ func probeStore(ctx context.Context, sc config.StoreConfig) ([]finding, bool) {
 	if err != nil {
 		return []finding{{"store", false, err.Error(), adviceFor(err)}}, false
 	}
+	made := absentFolders(b.URI("_metaxy_doctor"))
 	findings, ok := probeBucket(ctx, b)
+	for _, folder := range made {
+		// A folder into which somebody wrote meanwhile is not empty, and stays.
+		_ = os.Remove(folder)
+	}
 	if err := b.Close(); err != nil {
 		findings = append(findings, finding{"close", false, err.Error(), ""})
 	}
 	return findings, ok
+}
+
+// absentFolders are the local folder that a location means and those above it that are not there, the deepest first. The
+// probe makes them, and they are to go with it.
+func absentFolders(location string) []string {
+	u, err := url.Parse(location)
+	if err != nil || u.Scheme != "file" {
+		return nil
+	}
+	var absent []string
+	for path := filepath.FromSlash(u.Path); ; path = filepath.Dir(path) {
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) || path == filepath.Dir(path) {
+			return absent
+		}
+		absent = append(absent, path)
+	}
 }
 
 func probeBucket(ctx context.Context, b bucket.Bucket) (findings []finding, ok bool) {

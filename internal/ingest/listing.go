@@ -59,10 +59,10 @@ func openListing(ctx context.Context, o SourceOptions) (Source, error) {
 	}
 	objects, err := list(ctx, o)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: --from %s: there is no such folder", ErrSetup, shown(o.From))
+		return nil, fmt.Errorf("%w: --from %s: there is no such folder", ErrSetup, Shown(o.From))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", shown(o.From), err)
+		return nil, fmt.Errorf("list %s: %w", Shown(o.From), err)
 	}
 	for _, obj := range objects {
 		if !utf8.ValidString(obj.path) {

@@ -23,7 +23,7 @@ type parquetSource struct {
 func openParquet(f file) (Source, error) {
 	columns, err := columnar.OpenFile(f, f.Size())
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %w", ErrInput, err), f.Close())
+		return nil, errors.Join(fmt.Errorf("%w: not a Parquet file that can be read: %w", ErrInput, err), f.Close())
 	}
 	return &parquetSource{f, columns}, nil
 }

@@ -64,7 +64,7 @@ func Open(ctx context.Context, o SourceOptions) (Source, error) {
 	}
 	f, err := openFile(ctx, o)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: --from %s: there is no such file", ErrSetup, shown(o.From))
+		return nil, fmt.Errorf("%w: --from %s: there is no such file", ErrSetup, Shown(o.From))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open source: %w", err)
@@ -107,11 +107,11 @@ func (o SourceOptions) format() (string, error) {
 		return "listing", nil
 	}
 	return "", fmt.Errorf("%w: --from %s: expected a .jsonl, .csv or .parquet file, a folder, or a pattern such as 'videos/*.mp4'; "+
-		"--from-format says what a file with another name holds", ErrSetup, shown(o.From))
+		"--from-format says what a file with another name holds", ErrSetup, Shown(o.From))
 }
 
-// shown is a location without what may be secret.
-func shown(location string) string {
+// Shown is a location without what may be secret.
+func Shown(location string) string {
 	scheme, rest, ok := strings.Cut(location, "://")
 	if !ok {
 		return location
