@@ -28,7 +28,7 @@ func (j *job) deleteOrphaned(ctx context.Context, inc *engine.Increment) error {
 		}
 		return inc.Batches(ctx, engine.Orphaned, nil, fetchRows)
 	}, func(key string, rec arrow.RecordBatch, row int) bool {
-		if left == 0 || j.claims.touched(key) || !j.o.Shard.of(key) || !j.part.has(rec, row) {
+		if left == 0 || j.claims.touched(key, rec, row) || !j.o.Shard.of(key) || !j.part.has(rec, row) {
 			return false
 		}
 		left--
@@ -46,8 +46,11 @@ func (j *job) deleteVanished(ctx context.Context) error {
 		return engine.Read(ctx, snap, j.f, engine.ReadOptions{})
 	}, func(key string, rec arrow.RecordBatch, row int) bool {
 		now, ok := j.renewed[key]
+		if !ok || j.claims.touched(key, rec, row) { // then the rows may be newer than this run's
+			return false
+		}
 		col, isText := column(rec, feature.ColProvenance).(array.StringLike)
-		return ok && isText && (col.IsNull(row) || col.Value(row) != now)
+		return isText && (col.IsNull(row) || col.Value(row) != now)
 	})
 }
 
@@ -59,31 +62,16 @@ func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot)
 		if snap == nil {
 			return nil, nil, nil
 		}
-		var graves []arrow.RecordBatch
-		rows = 0
-		for rec, err := range stored(snap) {
-			if err != nil {
-				return nil, nil, err
-			}
-			chosen, err := j.choose(rec, which)
-			if err != nil {
-				return nil, nil, err
-			}
-			if chosen == nil {
-				continue
-			}
-			if chosen, err = engine.Tombstones(j.f, chosen, j.stamp()); err != nil {
-				return nil, nil, err
-			}
-			rows += chosen.NumRows()
-			graves = append(graves, chosen)
-		}
-		if len(graves) == 0 {
-			return nil, nil, nil
-		}
 		return func(yield func(arrow.RecordBatch, error) bool) {
-			for _, g := range graves {
-				if !yield(g, nil) {
+			rows = 0
+			for rec, err := range stored(snap) {
+				if err == nil {
+					rec, err = j.tombstones(rec, which)
+				}
+				if rec != nil {
+					rows += rec.NumRows()
+				}
+				if (rec != nil || err != nil) && !yield(rec, err) || err != nil {
 					return
 				}
 			}
@@ -96,8 +84,8 @@ func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot)
 	return nil
 }
 
-// choose returns nil if no row is chosen.
-func (j *job) choose(rec arrow.RecordBatch, which func(string, arrow.RecordBatch, int) bool) (arrow.RecordBatch, error) {
+// tombstones returns nil if no row is chosen.
+func (j *job) tombstones(rec arrow.RecordBatch, which func(string, arrow.RecordBatch, int) bool) (arrow.RecordBatch, error) {
 	keys, err := samplekey.New(rec, j.rel.keys)
 	if err != nil {
 		return nil, err
@@ -111,5 +99,8 @@ func (j *job) choose(rec arrow.RecordBatch, which func(string, arrow.RecordBatch
 	if rows == nil {
 		return nil, nil
 	}
-	return store.Take(rec, rows)
+	if rec, err = store.Take(rec, rows); err != nil {
+		return nil, err
+	}
+	return engine.Tombstones(j.f, rec, j.stamp())
 }

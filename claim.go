@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -17,8 +20,10 @@ import (
 // claims are the samples that were committed since the increment was resolved. Runs that work on one feature at the
 // same time find each other's samples there: what another run has committed is neither computed nor committed again.
 type claims struct {
-	f    *feature.Feature
-	keys []string
+	f        *feature.Feature
+	rel      relation
+	shard    Shard            // of this run; other samples do not matter
+	replaced *engine.Replaced // what is known of rows from the future; owned by whoever commits, nil before the resolve
 
 	mu      sync.Mutex
 	version int64 // of the table, up to which rows are known
@@ -34,8 +39,8 @@ type claim struct {
 }
 
 // newClaims returns claims that begin after the given version of the table; -1 is before the first.
-func newClaims(f *feature.Feature, keys []string, version int64) *claims {
-	return &claims{f: f, keys: keys, version: version, rows: map[string]claim{}}
+func newClaims(f *feature.Feature, rel relation, shard Shard, version int64) *claims {
+	return &claims{f: f, rel: rel, shard: shard, version: version, rows: map[string]claim{}}
 }
 
 // taken reports whether another run has committed the sample as it is expected to be.
@@ -46,12 +51,27 @@ func (c *claims) taken(s sample) bool {
 	return ok && !row.deleted && row.provenance != "" && row.provenance == s.provenance()
 }
 
-// touched reports whether another run has written the sample at all.
-func (c *claims) touched(key string) bool {
+// touched reports whether another run has written the sample of a stored row. A store may show rows as new that it had
+// before, so that what is known may be this very row.
+func (c *claims) touched(key string, rows arrow.RecordBatch, row int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, ok := c.rows[key]
-	return ok
+	n, ok := c.rows[key]
+	at, _ := microsAt(column(rows, feature.ColUpdatedAt), row)
+	return ok && (n.at != at || n.provenance != textAt(column(rows, feature.ColProvenance), row))
+}
+
+// forget drops what is known of samples with which this run is through, so that what is kept does not grow with what
+// other runs do. Of expanded samples it is still needed, to leave alone what others have made of them.
+func (c *claims) forget(done ...string) {
+	if c.rel.expands {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, key := range done {
+		delete(c.rows, key)
+	}
 }
 
 // own takes note of a commit of this run. It may only be called for the version after the last one known.
@@ -68,8 +88,17 @@ func (c *claims) catchUp(ctx context.Context, snap store.Snapshot) error {
 	if snap == nil || snap.Version() <= c.version {
 		return nil
 	}
-	columns := append([]string{}, c.keys...)
-	columns = append(columns, feature.ColProvenance, feature.ColUpdatedAt, feature.ColDeletedAt)
+	columns := slices.Clone(c.rel.keys)
+	if c.replaced != nil {
+		columns = append(columns, c.replaced.Columns()...)
+	}
+	slices.Sort(columns)
+	columns = slices.Compact(columns)
+	for _, name := range []string{feature.ColProvenance, feature.ColUpdatedAt, feature.ColDeletedAt} {
+		if snap.Schema().HasField(name) {
+			columns = append(columns, name)
+		}
+	}
 	after := c.version
 	q := store.Query{
 		Columns: columns, After: &after,
@@ -88,32 +117,40 @@ func (c *claims) catchUp(ctx context.Context, snap store.Snapshot) error {
 }
 
 func (c *claims) add(b store.Batch) error {
-	keys, err := samplekey.New(b.RecordBatch, c.keys)
+	if c.replaced != nil {
+		if err := c.replaced.Note(b.RecordBatch); err != nil {
+			return err
+		}
+	}
+	keys, err := samplekey.New(b.RecordBatch, c.rel.keys)
 	if err != nil {
 		return err
 	}
-	provenance, ok := column(b.RecordBatch, feature.ColProvenance).(array.StringLike)
-	if !ok {
-		return fmt.Errorf("column %q is not text", feature.ColProvenance)
-	}
+	provenance := column(b.RecordBatch, feature.ColProvenance)
 	updated, deleted := column(b.RecordBatch, feature.ColUpdatedAt), column(b.RecordBatch, feature.ColDeletedAt)
 	for row := range int(b.NumRows()) {
 		key, ok := keys.At(row)
-		if !ok {
+		if !ok || !c.shard.of(key) {
 			continue
 		}
-		n := claim{ref: b.Ref(row)}
+		n := claim{ref: b.Ref(row), provenance: strings.Clone(textAt(provenance, row))} // without the batch around it
 		if n.at, n.deleted = microsAt(deleted, row); !n.deleted {
 			n.at, _ = microsAt(updated, row)
 		}
-		if !provenance.IsNull(row) {
-			n.provenance = provenance.Value(row)
-		}
-		if old, ok := c.rows[key]; !ok || n.at > old.at || n.at == old.at && n.ref >= old.ref {
+		if old, ok := c.rows[key]; !ok || c.isNewer(n, old) {
 			c.rows[key] = n
 		}
 	}
 	return nil
+}
+
+// isNewer reports whether a row tells more about a sample than an older one. That one row of an expanded sample was
+// deleted says nothing about the others.
+func (c *claims) isNewer(n, old claim) bool {
+	if c.rel.expands && n.deleted != old.deleted {
+		return old.deleted
+	}
+	return n.at > old.at || n.at == old.at && n.ref >= old.ref
 }
 
 func microsAt(col arrow.Array, row int) (int64, bool) {
@@ -122,6 +159,15 @@ func microsAt(col arrow.Array, row int) (int64, bool) {
 		return 0, false
 	}
 	return t.Value(row).ToTime(t.DataType().(*arrow.TimestampType).Unit).UnixMicro(), true
+}
+
+// textAt is "" for null, and if there is no such column.
+func textAt(col arrow.Array, row int) string {
+	t, ok := col.(array.StringLike)
+	if !ok || t.IsNull(row) {
+		return ""
+	}
+	return t.Value(row)
 }
 
 // snapshot returns nil if the feature has no table yet.

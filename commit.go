@@ -33,7 +33,8 @@ type committer struct {
 }
 
 // collect takes outcomes until there are no more, and commits the finished samples: after so many rows, after so much
-// time, and at the end. After an error it goes on taking outcomes, since workers wait for that, but commits nothing.
+// time, and at the end. When a commit has failed it goes on taking outcomes, since workers wait for that, but commits
+// nothing more.
 func (c *committer) collect(ctx context.Context, in <-chan outcome) {
 	c.timer = time.NewTimer(c.o.FlushInterval)
 	defer c.timer.Stop()
@@ -85,11 +86,12 @@ func (c *committer) take(o outcome) {
 func (c *committer) flush(ctx context.Context) {
 	done := c.buffer
 	c.buffer, c.rows, c.bytes = nil, 0, 0
-	if len(done) == 0 || c.broken() {
+	if len(done) == 0 || c.unstorable {
 		return
 	}
 	done, err := c.commit(ctx, done)
 	if err != nil {
+		c.unstorable = true
 		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
 		return
 	}
@@ -104,21 +106,33 @@ func (c *committer) flush(ctx context.Context) {
 // commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
 // for one version of the table are never appended to a later one without a look at what came between.
 func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
-	wrote := done
-	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
-		wrote = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
-		wrote = j.conforming(wrote)
-		if len(wrote) == 0 {
+	var open, kept []finished
+	var refused []failedSample
+	err := j.onto(ctx, func(store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+		open = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
+		var rec arrow.RecordBatch
+		rec, kept, refused = j.rows.united(open, j.rows.table.Load())
+		if rec == nil {
 			return nil, nil, nil
 		}
-		rec, by, err := j.sealed(wrote)
+		rec, by, err := j.sealed(rec)
 		if err != nil {
 			return nil, nil, err
 		}
 		return single(rec), by, nil
 	})
-	j.count.elsewhere.Add(int64(len(done) - len(wrote)))
-	return wrote, err
+	if err != nil {
+		return done, err
+	}
+	for _, f := range refused {
+		j.fail(f)
+	}
+	j.count.computed.Add(int64(len(kept) - len(done))) // the others are counted as what they are
+	j.count.elsewhere.Add(int64(len(done) - len(open)))
+	for _, f := range done {
+		j.claims.forget(f.key)
+	}
+	return kept, nil
 }
 
 // onto appends what make returns for the newest version of the table, again and again until no other writer comes
@@ -156,26 +170,8 @@ func (j *job) onto(ctx context.Context, make func(store.Snapshot) (iter.Seq2[arr
 	}
 }
 
-// conforming drops the samples whose JSON no longer fits, because the table got its columns' types from others since.
-func (j *job) conforming(done []finished) []finished {
-	return slices.DeleteFunc(done, func(f finished) bool {
-		if f.objects == nil {
-			return false
-		}
-		err := j.rows.fits(f)
-		if err != nil {
-			j.fail(failedSample{f.sample, err})
-		}
-		return err != nil
-	})
-}
-
-// sealed returns the rows of samples as they are stored.
-func (j *job) sealed(done []finished) (arrow.RecordBatch, []string, error) {
-	rec, err := j.rows.make(done, j.rows.table.Load())
-	if err != nil {
-		return nil, nil, err
-	}
+// sealed returns rows as they are stored, and the columns that they are sorted by.
+func (j *job) sealed(rec arrow.RecordBatch) (arrow.RecordBatch, []string, error) {
 	rec, by, err := store.SortRows(rec, j.f.Spec().IDColumns)
 	if err != nil {
 		return nil, nil, err
@@ -184,11 +180,12 @@ func (j *job) sealed(done []finished) (arrow.RecordBatch, []string, error) {
 	return rec, by, err
 }
 
-// stamp is what the rows of one commit have in common.
+// stamp is what the rows of one commit have in common. Its time is never before that of the resolve, even if the clock
+// is set back meanwhile.
 func (j *job) stamp() engine.Stamp {
 	return engine.Stamp{
-		MaterializationID: j.materialization, Now: time.Now().UTC().Truncate(time.Microsecond), Hashing: j.hashing,
-		ProjectVersion: j.projectVersion,
+		MaterializationID: j.materialization, Now: j.begin.Add(time.Since(j.begin)).UTC().Truncate(time.Microsecond),
+		Hashing: j.hashing, ProjectVersion: j.projectVersion, Replaced: j.claims.replaced,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -98,6 +99,12 @@ func (ts *tables) lookup(key feature.Key) *feature.Feature {
 // put writes rows, given as JSON objects, to a feature.
 func (ts *tables) put(key feature.Key, rows ...string) {
 	ts.t.Helper()
+	ts.putAt(nextTime(), key, rows...)
+}
+
+// putAt is put by a clock that shows another time.
+func (ts *tables) putAt(now time.Time, key feature.Key, rows ...string) {
+	ts.t.Helper()
 	var raw [][]byte
 	for _, r := range rows {
 		raw = append(raw, []byte(r))
@@ -107,7 +114,7 @@ func (ts *tables) put(key feature.Key, rows ...string) {
 	if err != nil {
 		ts.t.Fatal(err)
 	}
-	rec, err = engine.Seal(f, rec, engine.Stamp{Now: nextTime(), MaterializationID: "put"})
+	rec, err = engine.Seal(f, rec, engine.Stamp{Now: now, MaterializationID: "put"})
 	if err != nil {
 		ts.t.Fatal(err)
 	}

@@ -222,6 +222,7 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 			}
 			if j.claims.taken(u.sample) {
 				j.count.elsewhere.Add(1)
+				j.claims.forget(u.key)
 				continue
 			}
 			left--

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -30,11 +31,14 @@ type job struct {
 	materialization string
 	projectVersion  string
 
+	begin   time.Time // of the job
 	claims  *claims
 	rows    *rowMaker
 	count   counters
 	renewed map[string]string // expanded samples that were stale, by key, with their new provenance; owned by the committer
 	total   int64             // samples to process
+	// unstorable says that a commit has failed, so that none is tried any more; owned by the committer.
+	unstorable bool
 	// scattered says of which statuses the rows of a sample do not follow each other in the increment.
 	scattered map[engine.Status]bool
 	stop      context.CancelCauseFunc
@@ -88,18 +92,22 @@ func (j *job) succeed(n int) {
 	j.mu.Unlock()
 }
 
-// abort ends the job because of an error that is not a sample's. The first error counts.
-func (j *job) abort(err error) {
+// end lets no more samples begin because of an error that is not a sample's. Those in work finish, and what is done is
+// committed. The first error counts.
+func (j *job) end(err error) {
 	j.mu.Lock()
 	if j.err == nil {
 		j.err = err
 	}
 	j.mu.Unlock()
 	j.stop(err)
-	j.cutOff(err)
 }
 
-func (j *job) broken() bool { return j.problem() != nil }
+// abort is end when there is no use in finishing either.
+func (j *job) abort(err error) {
+	j.end(err)
+	j.cutOff(err)
+}
 
 func (j *job) problem() error {
 	j.mu.Lock()

@@ -21,17 +21,21 @@ const (
 	toldErrors  = 20  // failures in the custom message
 )
 
-// materialize reads what the table holds now and reports it, after everything is committed.
+// materialize reads what the table holds now and reports it, after everything is committed. If the table cannot be read
+// then, the step has failed for Dagster, which needs the data version; without Dagster nothing is lost but a number.
 func (j *job) materialize(ctx context.Context, r *Result) error {
 	snap, err := snapshot(ctx, j.store, j.f.Key())
-	if err != nil {
-		return err
-	}
 	digest := engine.Digest{Version: "empty"}
-	if snap != nil {
-		if digest, err = engine.DataVersion(ctx, snap, j.f); err != nil {
-			return fmt.Errorf("read the table of %s: %w", j.f.Key(), err)
+	if err == nil && snap != nil {
+		digest, err = engine.DataVersion(ctx, snap, j.f)
+	}
+	if err != nil {
+		err = fmt.Errorf("%s: %d samples are committed, but the table could not be read afterwards: %w", j.f.Key(), r.Processed, err)
+		if j.asset == "" {
+			j.log.Warn(err.Error())
+			return nil
 		}
+		return fmt.Errorf("%w (run again to report it; no sample is computed again)", err)
 	}
 	r.Rows, r.DataVersion = digest.Rows, digest.Version
 	j.log.Info("done", "feature", j.f.Key(), "processed", r.Processed, "failed", r.Failed, "rows", r.Rows,
@@ -41,15 +45,18 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 	}
 	md := j.metadata(*r)
 	if snap != nil {
-		if err := j.describeTable(ctx, snap, md); err != nil {
-			return err
+		if err := j.describeTable(ctx, snap, md); err != nil { // a preview is no reason to fail
+			j.log.Warn("the table cannot be shown", "feature", j.f.Key(), "error", err)
 		}
 	}
 	err = j.session.Materialize(ctx, pipes.Materialization{AssetKey: j.asset, DataVersion: r.DataVersion, Metadata: md})
-	if err != nil {
-		return err
+	if err == nil {
+		err = j.reportCheck(ctx, *r)
 	}
-	return j.reportCheck(ctx, *r)
+	if err != nil {
+		return fmt.Errorf("%s: %d samples are committed, but Dagster could not be told: %w", j.f.Key(), r.Processed, err)
+	}
+	return nil
 }
 
 func (j *job) metadata(r Result) pipes.Metadata {

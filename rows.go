@@ -96,7 +96,7 @@ func (p *pile) add(f finished) {
 }
 
 // make returns the rows to seal: the id columns, the columns of the processor, the versions that are expected of the
-// samples. The table is nil if there is none.
+// samples. The table is nil if there is none; so is the result if the samples have no rows.
 func (m *rowMaker) make(fs []finished, table *arrow.Schema) (arrow.RecordBatch, error) {
 	piles, err := m.pile(fs, table)
 	if err != nil {
@@ -105,6 +105,9 @@ func (m *rowMaker) make(fs []finished, table *arrow.Schema) (arrow.RecordBatch, 
 	overrides := slices.ContainsFunc(piles, func(p *pile) bool {
 		return p.batches[0].Schema().HasField(feature.ColDataVersionByField)
 	})
+	if piles == nil {
+		return nil, nil
+	}
 	var parts []arrow.RecordBatch
 	for _, p := range piles {
 		part, err := m.part(p, overrides)

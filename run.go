@@ -36,7 +36,7 @@ func Run(ctx context.Context, s *pipes.Session, o Options, steps ...Step) (Resul
 
 // run does one step and always tells Dagster what became of it.
 func (j *job) run(ctx context.Context) (r Result, err error) {
-	begin := time.Now()
+	j.begin = time.Now()
 	r.Feature = j.f.Key()
 	j.store, err = j.step.Store(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (j *job) run(ctx context.Context) (r Result, err error) {
 
 	err = j.execute(ctx, &r)
 	r = j.result(r)
-	r.Duration = time.Since(begin)
+	r.Duration = time.Since(j.begin)
 	ctx = context.WithoutCancel(ctx) // what was done is reported also if the run was interrupted
 	if err == nil && !j.o.DryRun {
 		err = j.materialize(ctx, &r)
@@ -66,7 +66,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 		}
 	}
 	// The claims begin before the increment is resolved, so that nothing falls between the two.
-	j.claims = newClaims(j.f, j.rel.keys, versionOf(snap))
+	j.claims = newClaims(j.f, j.rel, j.o.Shard, versionOf(snap))
 	j.rows = &rowMaker{f: j.f, rel: j.rel}
 	if snap != nil {
 		j.rows.table.Store(snap.Schema())
@@ -75,14 +75,16 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 	if err != nil || j.o.DryRun {
 		return err
 	}
+	j.claims.replaced = inc.Replaced()
 	columns, err := j.prepare(inc)
 	if err != nil {
 		return err
 	}
-	if err := j.pump(ctx, inc, columns); err != nil {
-		return err
+	err = j.pump(ctx, inc, columns)
+	if !j.unstorable { // also for the samples that are done beside others that failed or were left
+		err = errors.Join(err, j.deleteVanished(context.WithoutCancel(ctx)))
 	}
-	if err := j.deleteVanished(ctx); err != nil {
+	if err != nil {
 		return err
 	}
 	if j.o.DeleteOrphaned {
@@ -175,7 +177,7 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 	go func() {
 		defer close(batches)
 		if err := j.intake(stop, inc, columns, batches); err != nil {
-			j.abort(err)
+			j.end(err)
 		}
 	}()
 	var workers errgroup.Group

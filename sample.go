@@ -33,13 +33,7 @@ func (s sample) id(keyColumns []string) []IDValue {
 }
 
 // provenance is what the sample's row will be compared by.
-func (s sample) provenance() string {
-	col, ok := column(s.rows, feature.ColProvenance).(array.StringLike)
-	if !ok || col.IsNull(s.row) {
-		return ""
-	}
-	return col.Value(s.row)
-}
+func (s sample) provenance() string { return textAt(column(s.rows, feature.ColProvenance), s.row) }
 
 // A relation says how the samples of a feature relate to rows.
 type relation struct {

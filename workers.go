@@ -108,7 +108,7 @@ func (j *job) attempt(ctx context.Context, b *Batch) trial {
 	for _, g := range groups {
 		sub, err := b.subset(g)
 		if err != nil {
-			j.abort(err)
+			j.end(err)
 			return t
 		}
 		t.again = append(t.again, sub)
@@ -155,7 +155,7 @@ func (j *job) checked(b *Batch, done []finished) []finished {
 			return false
 		}
 		if f.objects == nil {
-			j.abort(&SetupError{err})
+			j.end(&SetupError{err})
 		}
 		b.fail(slices.IndexFunc(b.samples, func(s sample) bool { return s.key == f.key }), err)
 		return true

@@ -30,6 +30,9 @@ func (inc *Increment) Replaced() *Replaced {
 	return &r
 }
 
+// Columns are the columns that tell samples apart, which [Replaced.Note] needs beside those of times.
+func (r *Replaced) Columns() []string { return slices.Clone(r.names) }
+
 // replacedRows finds the rows of the target from the future, tombstones too.
 func (p *plan) replacedRows(target *table) Replaced {
 	r := Replaced{since: time.Now().UnixMicro(), at: map[string]int64{}}

@@ -169,6 +169,9 @@ func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, err
 			return
 		}
 		for i, file := range s.files {
+			if q.After != nil && int64(i) <= *q.After { // each version has added one file
+				continue
+			}
 			first := uint32(0)
 			for _, rec := range file {
 				b, err := s.filter(ctx, rec, q, to)
@@ -200,8 +203,9 @@ func (s *memorySnapshot) filter(ctx context.Context, rec arrow.RecordBatch, q Qu
 	}
 	var positions []int
 	var rows []uint32
+	conditions := conditionsOn(rec, q.Where)
 	for i := range int(rec.NumRows()) {
-		if matches(rec, i, q.Where) {
+		if matches(conditions, i) {
 			positions = append(positions, i)
 			rows = append(rows, uint32(i))
 		}
@@ -216,10 +220,23 @@ func (s *memorySnapshot) filter(ctx context.Context, rec arrow.RecordBatch, q Qu
 	return Batch{RecordBatch: out, Rows: rows}, nil
 }
 
-func matches(rec arrow.RecordBatch, row int, where []Equal) bool {
-	for _, w := range where {
-		col := rec.Column(rec.Schema().FieldIndices(w.Column)[0]).(*array.String)
-		if col.IsNull(row) || col.Value(row) != w.Value {
+// A condition holds for the rows of a column that have a value.
+type condition struct {
+	column *array.String
+	value  string
+}
+
+func conditionsOn(rec arrow.RecordBatch, where []Equal) []condition {
+	out := make([]condition, len(where))
+	for i, w := range where {
+		out[i] = condition{rec.Column(rec.Schema().FieldIndices(w.Column)[0]).(*array.String), w.Value}
+	}
+	return out
+}
+
+func matches(conditions []condition, row int) bool {
+	for _, c := range conditions {
+		if c.column.IsNull(row) || c.column.Value(row) != c.value {
 			return false
 		}
 	}
