@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"runtime/pprof"
 	"slices"
@@ -99,6 +100,24 @@ func where(t *testing.T, s store.Store) {
 		t.Fatal(err)
 	}
 	sameStrings(t, column(rowsOfRecord(t, got), "id"), []string{"1", "2", "5", "7", "8"})
+}
+
+// after asks for what is newer than a version. All of that has to come, and of the rest whatever the store likes.
+func after(t *testing.T, s store.Store) {
+	sc := schema("id", text)
+	var ids []string
+	for i := range 25 {
+		ids = append(ids, fmt.Sprintf("%02d", i))
+		appendRows(t, s, sc, row{"id": ids[i]})
+	}
+	for version := int64(-1); version < 26; version++ {
+		got := column(rowsOf(t, scan(t, snapshot(t, s), store.Query{After: &version})), "id")
+		for _, id := range ids[min(int(version)+1, len(ids)):] {
+			if !slices.Contains(got, id) {
+				t.Errorf("after version %d comes %q, without %s", version, got, id)
+			}
+		}
+	}
 }
 
 func fetch(t *testing.T, s store.Store) {

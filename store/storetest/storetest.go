@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Columns", columns},
 		{"Members", members},
 		{"Where", where},
+		{"After", after},
 		{"Fetch", fetch},
 		{"FetchEvolved", fetchEvolved},
 		{"Cancellation", cancellation},
