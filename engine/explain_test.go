@@ -114,7 +114,8 @@ func TestExplainCodeVersion(t *testing.T) {
 	if e.Verdict != VerdictNew || e.StoredFeatureVersion != old || e.FeatureVersion == old || !strings.Contains(e.Reasons[0], old) {
 		t.Errorf("%+v, want a new sample that is stored under %s", e, old)
 	}
-	if x := e.Fields[0]; !x.Changed || x.Stored == "" || x.Inputs[0].Known || !strings.Contains(e.Reasons[1], `field "x": its code version, which is "2" now`) {
+	x, reason := e.Fields[0], `field "x": its code version, which is "2" now`
+	if !x.Changed || x.Stored == "" || x.Inputs[0].Known || !strings.Contains(e.Reasons[1], reason) {
 		t.Errorf("%+v, want field x to have changed because of its code version", e)
 	}
 	if y := e.Fields[1]; y.Changed || y.Stored != y.Expected || len(e.Reasons) != 2 {

@@ -98,7 +98,9 @@ func (a *app) example(lines ...string) string {
 }
 
 // run makes the function of a command, which begins here.
-func (a *app) run(fn func(ctx context.Context, log *slog.Logger, args []string) error) func(*cobra.Command, []string) error {
+func (a *app) run(
+	fn func(ctx context.Context, log *slog.Logger, args []string) error,
+) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		log, err := a.log()
 		if err != nil {

@@ -44,7 +44,8 @@ func parseMoment(text string) (moment, error) {
 			return moment{text: text, time: t}, nil
 		}
 	}
-	return moment{}, setupf("--at %q: expected the number of a version, or a time such as 2026-01-31 or 2026-01-31T12:00:00Z", text)
+	return moment{}, setupf("--at %q: expected the number of a version, or a time such as 2026-01-31 or "+
+		"2026-01-31T12:00:00Z", text)
 }
 
 // snapshot opens the table as it was then.
@@ -94,5 +95,6 @@ func versionAt(ctx context.Context, k keeper, key feature.Key, at time.Time) (in
 		}
 		oldest = entry.Time
 	}
-	return 0, setupf("--at: the log of %s begins after that, at %s", key, oldest.UTC().Format("2006-01-02T15:04:05.000000Z"))
+	return 0, setupf("--at: the log of %s begins after that, at %s", key,
+		oldest.UTC().Format("2006-01-02T15:04:05.000000Z"))
 }

@@ -64,7 +64,8 @@ func (a *app) doctor(ctx context.Context, log *slog.Logger, format string) error
 			if !f.OK {
 				mark = "FAIL"
 			}
-			fmt.Fprintf(&b, "%s  %-13s  %s\n", mark, f.Check, strings.ReplaceAll(printable(f.Detail), "\n", "\n                     "))
+			detail := strings.ReplaceAll(printable(f.Detail), "\n", "\n                     ")
+			fmt.Fprintf(&b, "%s  %-13s  %s\n", mark, f.Check, detail)
 			if f.Advice != "" {
 				fmt.Fprintf(&b, "                     -> %s\n", f.Advice)
 			}
@@ -93,7 +94,8 @@ func (a *app) examine(ctx context.Context, log *slog.Logger) []finding {
 
 	e, err := a.openGraph(log)
 	if err != nil {
-		findings = append(findings, finding{"features", false, err.Error(), "mend the feature files, or name them with --features"})
+		const advice = "mend the feature files, or name them with --features"
+		findings = append(findings, finding{"features", false, err.Error(), advice})
 		e = &Env{Config: c, Log: log}
 	} else {
 		n := 0

@@ -42,9 +42,11 @@ func (a *app) ingestCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`SRC`: a file, a folder, a pattern, an s3:// location, or -")
 	flags.StringVar(&f.format, "from-format", "", "jsonl, json, csv, parquet or listing (default: by the name)")
-	flags.StringVar(&f.idFrom, "id-from", "", "ids of a listing: a template of {stem}, {name}, {path}, or a `REGEXP` with named groups (default {stem})")
+	flags.StringVar(&f.idFrom, "id-from", "",
+		"ids of a listing: a template of {stem}, {name}, {path}, or a `REGEXP` with named groups (default {stem})")
 	flags.StringVar(&f.hash, "hash", "", "`content`: a hash of each listed object's content is its version")
-	flags.StringArrayVar(&f.versions, "version", nil, "`FIELD=COLUMN[,COLUMN…]` that hold the field's version; may be repeated")
+	flags.StringArrayVar(&f.versions, "version", nil,
+		"`FIELD=COLUMN[,COLUMN…]` that hold the field's version; may be repeated")
 	flags.BoolVar(&f.prune, "prune", false, "soft-delete stored samples that SRC does not have")
 	return cmd
 }
@@ -95,7 +97,8 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 	if err != nil {
 		return fmt.Errorf("ingest %s from %s: %w", f.Key(), ingest.Shown(flags.from), err)
 	}
-	_, err = fmt.Fprintf(e.Stderr, "new=%d stale=%d unchanged=%d removed=%d\n", res.New, res.Stale, res.Unchanged, res.Removed)
+	_, err = fmt.Fprintf(e.Stderr, "new=%d stale=%d unchanged=%d removed=%d\n",
+		res.New, res.Stale, res.Unchanged, res.Removed)
 	return err
 }
 

@@ -41,7 +41,8 @@ func (a *app) resolveCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.only, "only", nil, "print only these: new, stale, orphaned")
 	flags.StringSliceVar(&f.columns, "columns", nil, "further columns to print; '*' for all")
-	flags.StringArrayVar(&f.filters, "filter", nil, "keep the rows, stored and of the parents, for which `EXPR` holds; may be repeated")
+	flags.StringArrayVar(&f.filters, "filter", nil,
+		"keep the rows, stored and of the parents, for which `EXPR` holds; may be repeated")
 	flags.Int64Var(&f.limit, "limit", 0, "print at most `N` rows, new ones first")
 	flags.Var(&f.shard, "shard", "only part i of n, from 0")
 	flags.StringVar(&f.format, "format", "", strings.Join(rowFormats, ", ")+" (default: table on a terminal, else jsonl)")
@@ -63,8 +64,8 @@ func (a *app) resolve(ctx context.Context, log *slog.Logger, name string, flags 
 		return err
 	}
 	if f.Root() {
-		return setupf("%s is a root feature: its samples come from outside, not from parents; feed it with %s ingest %s --from SRC",
-			f.Key(), a.program.Name, f.Key())
+		return setupf("%s is a root feature: its samples come from outside, not from parents; feed it with "+
+			"%s ingest %s --from SRC", f.Key(), a.program.Name, f.Key())
 	}
 	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing, GlobalFilters: flags.filters})
 	if err != nil {

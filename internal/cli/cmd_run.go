@@ -108,7 +108,8 @@ func (in *runInput) check() error {
 	}{
 		{"concurrency", int64(in.Concurrency), 1}, {"batch-size", int64(in.BatchSize), 1}, {"flush-rows", in.FlushRows, 1},
 		{"retries", int64(in.Retries), 0}, {"limit", in.Limit, 0},
-		{"flush-interval", int64(in.FlushInterval), 1}, {"sample-timeout", int64(in.SampleTimeout), 0}, {"grace", int64(in.Grace), 1},
+		{"flush-interval", int64(in.FlushInterval), 1}, {"sample-timeout", int64(in.SampleTimeout), 0},
+		{"grace", int64(in.Grace), 1},
 	} {
 		if in.given(f.name) && f.value < f.least {
 			return setupf("--%s: expected at least %d", f.name, f.least)

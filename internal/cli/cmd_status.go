@@ -37,7 +37,7 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Count rows, new, stale and orphaned samples of each feature",
 		Long: "Counts for each feature the current rows and the samples that are new, stale or orphaned, and says when it\n" +
 			"was last written. Root features have rows only. Failed samples are not written, so they count as new or\n" +
-			"stale again; their own number is not recorded and shown as unknown.",
+			"stale again; beside that, how many there were in the last run.",
 		Example: a.example("status", "status video/crop --format json"),
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
 			return a.status(ctx, log, args, format)
@@ -111,6 +111,10 @@ func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
 	}
 	if err != nil {
 		return s, err
+	}
+	if s.Table {
+		failed := snap.Marks()[engine.FailedMark]
+		s.Failed = &failed
 	}
 	s.New, s.Stale, s.Orphaned = count(inc, engine.New), count(inc, engine.Stale), count(inc, engine.Orphaned)
 	return s, nil

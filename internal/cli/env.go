@@ -127,9 +127,11 @@ func (e *Env) retruncate() error {
 }
 
 // settle finds out how the rows of a store are hashed: as configured; else as the first table says that records it or
-// whose rows tell; else by default. What is configured against what a table records is found by Hashing.Check. A damaged
-// table is passed over: it stops those commands that need it.
-func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Hashing, log *slog.Logger) (engine.Hashing, error) {
+// whose rows tell; else by default. What is configured against what a table records is found by Hashing.Check. A
+// damaged table is passed over: it stops those commands that need it.
+func settle(
+	ctx context.Context, st store.Reader, g *feature.Graph, h config.Hashing, log *slog.Logger,
+) (engine.Hashing, error) {
 	if h.AlgorithmSet && h.LengthSet {
 		return h.Hashing, nil
 	}
@@ -160,7 +162,9 @@ func settle(ctx context.Context, st store.Reader, g *feature.Graph, h config.Has
 }
 
 // hashingOf is what a table records about its hashes, or what its rows tell.
-func hashingOf(ctx context.Context, st store.Reader, f *feature.Feature) (h engine.Hashing, recorded, ok bool, err error) {
+func hashingOf(
+	ctx context.Context, st store.Reader, f *feature.Feature,
+) (h engine.Hashing, recorded, ok bool, err error) {
 	snap, err := st.Snapshot(ctx, f.Key())
 	if err != nil {
 		return engine.Hashing{}, false, false, err
@@ -220,7 +224,8 @@ func (e *Env) missingTable(ctx context.Context, err error, f *feature.Feature) e
 		if missing.Root() {
 			do = "ingest it first"
 		}
-		return &noTable{text: fmt.Sprintf("there is no table of %s: %s, or check --store", missing.Key(), do), err: err}
+		text := fmt.Sprintf("there is no table of %s: %s, or check --store", missing.Key(), do)
+		return &noTable{text, err}
 	}
 	return err
 }

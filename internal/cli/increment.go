@@ -216,7 +216,9 @@ func (p *increment) shard(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
 	}
 	var rows []int
 	for i := range int(rec.NumRows()) {
-		if key, ok := keys.At(i); ok && samplekey.InShard(key, p.flags.shard.Index, p.flags.shard.Count) {
+		key, ok := keys.At(i)
+		// Rows without an id are in no run's shard; here they stand in the first, so that all shards show all rows.
+		if ok && samplekey.InShard(key, p.flags.shard.Index, p.flags.shard.Count) || !ok && p.flags.shard.Index == 0 {
 			rows = append(rows, i)
 		}
 	}

@@ -89,7 +89,8 @@ func probeObject(ctx context.Context, b bucket.Bucket, name string) (findings []
 		findings = append(findings, finding{"put-if-absent", true, "creating the same object twice is refused", ""})
 	case err == nil:
 		findings = append(findings, finding{"put-if-absent", false, "an object was created twice",
-			"this storage ignores If-None-Match: two writers can lose each other's rows; use one that supports conditional writes"})
+			"this storage ignores If-None-Match: two writers can lose each other's rows; use one that supports conditional " +
+				"writes"})
 	default:
 		findings = append(findings, finding{"put-if-absent", false, err.Error(), adviceFor(err)})
 	}
@@ -129,7 +130,8 @@ func probeClock(ctx context.Context, b bucket.Bucket, name string, before, after
 			skew = late
 		}
 		if skew > worstSkew {
-			return finding{"clock", false, fmt.Sprintf("this machine's clock and the storage's differ by %s", skew.Round(time.Second)),
+			detail := fmt.Sprintf("this machine's clock and the storage's differ by %s", skew.Round(time.Second))
+			return finding{"clock", false, detail,
 				"set the clock, for instance by NTP: the later of two rows of a sample is told by their times"}
 		}
 		return finding{"clock", true, fmt.Sprintf("differs from the storage's by less than %s", worstSkew), ""}
@@ -153,7 +155,8 @@ func adviceFor(err error) string {
 		return "there is no such bucket: create it, or mend the location"
 	case strings.Contains(text, "credential"):
 		return "no credentials are found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or storage_options"
-	case errors.As(err, &dns), errors.As(err, &op), strings.Contains(text, "connection refused"), strings.Contains(text, "no such host"):
+	case errors.As(err, &dns), errors.As(err, &op), strings.Contains(text, "connection refused"),
+		strings.Contains(text, "no such host"):
 		return "the storage cannot be reached: check AWS_ENDPOINT_URL, the region and the network"
 	}
 	return "check the location and the permissions"

@@ -77,7 +77,8 @@ func TestExtend(t *testing.T) {
 	dir := write(t, map[string]string{
 		"base/base.toml": "project = \"base\"\nstore = \"b\"\n[stores.b]\ntype = \"s3parquet\"\nconfig = {root_path = \"x\"}\n" +
 			"[ext.metaxy_pipes]\nfeatures = [\"f.yaml\"]",
-		"metaxy.toml": "extend = \"base/base.toml\"\nproject = \"own\"\n[stores.c]\ntype = \"s3parquet\"\nconfig = {root_path = \"y\"}",
+		"metaxy.toml": "extend = \"base/base.toml\"\nproject = \"own\"\n[stores.c]\n" +
+			"type = \"s3parquet\"\nconfig = {root_path = \"y\"}",
 		"circle.toml": "extend = \"circle.toml\"",
 		"lost.toml":   "extend = \"gone.toml\"",
 	})
@@ -90,7 +91,8 @@ func TestExtend(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	for name, want := range map[string]string{"circle.toml": "circle", "lost.toml": "there is no such file"} {
-		if _, err := Load(Source{Path: filepath.Join(dir, name)}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
+		_, err := Load(Source{Path: filepath.Join(dir, name)})
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
 	}

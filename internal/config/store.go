@@ -70,7 +70,8 @@ func readStore(c *Config, s *section, name string) (StoreConfig, bool) {
 		st.Type = MetaxyDelta
 	default:
 		s.finish()
-		st.Unusable = unusable("%s.type: there is no store of type %q here; use %s or %s", s.name, text, typeS3Parquet, typeDelta)
+		st.Unusable = unusable("%s.type: there is no store of type %q here; use %s or %s",
+			s.name, text, typeS3Parquet, typeDelta)
 		return st, true
 	}
 	s.finish()

@@ -29,16 +29,17 @@ func newIDMaker(text string, columns []string) (idMaker, error) {
 	fields := placeholder.FindAllString(text, -1)
 	for _, field := range fields {
 		if field != "{stem}" && field != "{name}" && field != "{path}" {
-			return idMaker{}, fmt.Errorf("%w: --id-from %s: there is no %s; use {stem}, {name}, {path}, or a regular expression "+
-				"with named groups such as (?P<id>[^/]+)\\.mp4$", ErrSetup, text, field)
+			return idMaker{}, fmt.Errorf("%w: --id-from %s: there is no %s; use {stem}, {name}, {path}, or a regular "+
+				"expression with named groups such as (?P<id>[^/]+)\\.mp4$", ErrSetup, text, field)
 		}
 	}
 	if len(fields) == 0 {
-		return idMaker{}, fmt.Errorf("%w: --id-from %s: gives every object one id; use {stem}, {name} or {path}", ErrSetup, text)
+		return idMaker{}, fmt.Errorf("%w: --id-from %s: gives every object one id; use {stem}, {name} or {path}",
+			ErrSetup, text)
 	}
 	if len(columns) != 1 {
-		return idMaker{}, fmt.Errorf("%w: --id-from %s: the feature has the id columns %s; use a regular expression with a group "+
-			"named after each", ErrSetup, text, strings.Join(columns, ", "))
+		return idMaker{}, fmt.Errorf("%w: --id-from %s: the feature has the id columns %s; use a regular expression with "+
+			"a group named after each", ErrSetup, text, strings.Join(columns, ", "))
 	}
 	return idMaker{column: columns[0], template: text}, nil
 }
@@ -50,7 +51,8 @@ func patternIDs(text string, columns []string) (idMaker, error) {
 	}
 	for _, c := range columns {
 		if !slices.Contains(re.SubexpNames(), c) {
-			return idMaker{}, fmt.Errorf("%w: --id-from %s: has no group named after the id column: (?P<%s>…)", ErrSetup, text, c)
+			return idMaker{}, fmt.Errorf("%w: --id-from %s: has no group named after the id column: (?P<%s>…)",
+				ErrSetup, text, c)
 		}
 	}
 	for _, name := range re.SubexpNames() {

@@ -2,8 +2,8 @@
 // have changed, and appends those.
 //
 // A sample's field versions are those that its row brings, else the columns that the user names, else a hash over the
-// row, whose form docs/ingest.md states. Unchanged samples are not written again, so that running an ingest twice costs nothing the
-// second time.
+// row, whose form docs/ingest.md states. Unchanged samples are not written again, so that running an ingest twice costs
+// nothing the second time.
 package ingest
 
 import (

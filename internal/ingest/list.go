@@ -79,7 +79,9 @@ func listFolder(ctx context.Context, folder string, match func(string) bool, o S
 
 // listBucket finds objects whose names begin with what stands before the first wildcard. Names that end in a slash are
 // folders of some browser, not objects.
-func listBucket(ctx context.Context, folder string, match func(string) bool, o SourceOptions) (found []object, err error) {
+func listBucket(
+	ctx context.Context, folder string, match func(string) bool, o SourceOptions,
+) (found []object, err error) {
 	root := strings.TrimSuffix(folder, "/")
 	b, err := bucket.Open(ctx, root, o.S3)
 	if err != nil {
@@ -120,7 +122,9 @@ func hashAll(ctx context.Context, objects []object, open func(context.Context, s
 	return g.Wait()
 }
 
-func contentHash(ctx context.Context, path string, open func(context.Context, string) (io.ReadCloser, error)) (sum string, err error) {
+func contentHash(
+	ctx context.Context, path string, open func(context.Context, string) (io.ReadCloser, error),
+) (sum string, err error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}

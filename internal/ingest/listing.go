@@ -93,7 +93,7 @@ func (s *listingSource) Rows(ctx context.Context, table *arrow.Schema, _ []strin
 		mtime := arrow.Field{Name: "mtime", Type: arrow.FixedWidthTypes.Timestamp_us, Nullable: true}
 		table = arrow.NewSchema(append(slices.Clone(fields), mtime), nil)
 	}
-	return rowsOf(ctx, rowjson.NewShape(table), nil, s.rows(nil), func(schema *arrow.Schema) objectSeq { return s.rows(schema) })
+	return rowsOf(ctx, rowjson.NewShape(table), nil, s.rows(nil), s.rows)
 }
 
 // rows yields the objects as JSON, with ids of the schema's types; a nil schema takes them for strings.

@@ -106,8 +106,8 @@ func (o SourceOptions) format() (string, error) {
 	if strings.HasPrefix(o.From, "s3://") {
 		return "listing", nil
 	}
-	return "", fmt.Errorf("%w: --from %s: expected a .jsonl, .csv or .parquet file, a folder, or a pattern such as 'videos/*.mp4'; "+
-		"--from-format says what a file with another name holds", ErrSetup, Shown(o.From))
+	return "", fmt.Errorf("%w: --from %s: expected a .jsonl, .csv or .parquet file, a folder, or a pattern such as "+
+		"'videos/*.mp4'; --from-format says what a file with another name holds", ErrSetup, Shown(o.From))
 }
 
 // Shown is a location without what may be secret.
