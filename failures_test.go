@@ -13,6 +13,8 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
 )
 
 var errBroken = errors.New("broken video")
@@ -44,6 +46,7 @@ func TestFailedSamplesAreTriedByTheNextRun(t *testing.T) {
 			t.Errorf("%q does not say %q", err, part)
 		}
 	}
+	wantFailedMark(t, ts, 2)
 	var called atomic.Int64
 	r = ts.mustRun(Options{}, ts.step("video/crop", cropper(func(context.Context, string) error {
 		called.Add(1)
@@ -52,6 +55,19 @@ func TestFailedSamplesAreTriedByTheNextRun(t *testing.T) {
 	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
 	if called.Load() != 2 {
 		t.Errorf("%d samples were computed again", called.Load())
+	}
+	wantFailedMark(t, ts, 0)
+}
+
+// wantFailedMark checks what status will say.
+func wantFailedMark(t *testing.T, ts *tables, want int64) {
+	t.Helper()
+	snap, err := ts.Snapshot(t.Context(), "video/crop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := snap.Marks()[engine.FailedMark]; got != want {
+		t.Errorf("the table says that %d samples failed, want %d", got, want)
 	}
 }
 

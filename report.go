@@ -59,6 +59,21 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 	return nil
 }
 
+// markFailed keeps the number of failed samples with the table, for status. That it cannot is no reason to fail.
+func (j *job) markFailed(ctx context.Context) {
+	failed := j.result(Result{}).Failed
+	snap, err := snapshot(ctx, j.store, j.f.Key())
+	if err == nil && (snap == nil || snap.Marks()[engine.FailedMark] == failed) {
+		return
+	}
+	if err == nil {
+		_, err = j.store.Append(ctx, j.f.Key(), store.Write{Marks: map[string]int64{engine.FailedMark: failed}})
+	}
+	if err != nil {
+		j.log.Warn("the number of failed samples is not recorded", "feature", j.f.Key(), "error", err)
+	}
+}
+
 func (j *job) metadata(r Result) pipes.Metadata {
 	md := pipes.Metadata{
 		"metaxy/feature":          pipes.Text(string(j.f.Key())),
