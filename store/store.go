@@ -136,7 +136,7 @@ type Equal struct {
 
 // A Write is rows to append to a table.
 type Write struct {
-	// Rows yields batches; all must have one schema. They are read once.
+	// Rows yields batches; all must have one schema. They are read once. Nil yields none.
 	Rows iter.Seq2[arrow.RecordBatch, error]
 	// SortedBy declares that the rows come in ascending order of these columns (strings by bytes, integers by
 	// value, nulls first); nil declares nothing.

@@ -54,6 +54,9 @@ type openFile struct {
 func (w *fileWriter) writeAll(ctx context.Context, rows iter.Seq2[arrow.RecordBatch, error]) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if rows == nil {
+		return nil
+	}
 	for rec, err := range rows {
 		if err == nil {
 			err = ctx.Err()

@@ -49,7 +49,7 @@ func appendAndScan(t *testing.T, s store.Store) {
 
 func emptyAppend(t *testing.T, s store.Store) {
 	sc := schema("id", text)
-	for _, rows := range []iter.Seq2[arrow.RecordBatch, error]{seq(), seq(batch(t, sc))} {
+	for _, rows := range []iter.Seq2[arrow.RecordBatch, error]{nil, seq(), seq(batch(t, sc))} {
 		c, err := s.Append(t.Context(), key, store.Write{Rows: rows})
 		if err != nil || c.Version != -1 || c.Rows != 0 || c.Files != 0 {
 			t.Errorf("append of nothing to no table: %+v, %v; want version -1", c, err)
@@ -229,7 +229,7 @@ func marks(t *testing.T, s store.Store) {
 	}
 	mark(seq(batch(t, sc, row{"id": "x"})), map[string]int64{"a": 1, "b": 2})
 	first := snapshot(t, s)
-	if c := mark(seq(), map[string]int64{"a": 0, "ü/\" \n": 1 << 60}); c.Version != 1 || c.Rows != 0 {
+	if c := mark(nil, map[string]int64{"a": 0, "ü/\" \n": 1 << 60}); c.Version != 1 || c.Rows != 0 {
 		t.Errorf("marks without rows: %+v, want version 1", c)
 	}
 	for i := range 12 { // beyond a checkpoint
