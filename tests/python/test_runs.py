@@ -170,3 +170,27 @@ def test_hostile_ids(project: Project) -> None:
     project.run(*run_arguments())
     assert sorted(r["id"] for r in project.rows("read", "video/caption")) == sorted(ids)
     assert json.loads(json.dumps(sorted(ids))) == physical_ids(project)
+
+
+def test_failed_samples_are_listed_counted_and_tried_again(project: Project) -> None:
+    prepare(project, 6)
+    failing = PROCESSOR.replace("    print(", '    if sample["id"] == "v0002" and os.environ.get("BROKEN"):\n        print(json.dumps({"id": "v0002", "error": "no sound"}), flush=True)\n        continue\n    print(')
+    (project.folder / "processor.py").write_text(failing)
+    project.environment["BROKEN"] = "1"
+    done = project.run(*run_arguments(), status=3)
+    assert done.stderr.splitlines()[-1].startswith("new=6 stale=0 orphaned=0 processed=5 failed=1")
+    assert 'id="v0002": no sound' in done.stderr
+    assert status_of(project) == {"rows": 5, "new": 1, "failed": 1}
+    assert physical_ids(project) == [s["id"] for s in samples(6) if s["id"] != "v0002"]
+
+    tolerated = project.run(*run_arguments("--max-failed", "1"))
+    assert tolerated.stderr.splitlines()[-1].startswith("new=1 stale=0 orphaned=0 processed=0 failed=1")
+    project.environment["BROKEN"] = ""
+    project.run(*run_arguments())
+    assert status_of(project) == {"rows": 6, "new": 0, "failed": 0}
+    assert physical_ids(project) == [s["id"] for s in samples(6)]
+
+
+def status_of(project: Project) -> dict[str, int]:
+    (caption,) = json.loads(project.run("status", "video/caption", "--format", "json").stdout)["features"]
+    return {name: caption[name] for name in ("rows", "new", "failed")}
