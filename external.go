@@ -97,6 +97,7 @@ func (e *external) answer(ctx context.Context, b *Batch) (answer, error) {
 		return a, nil
 	}
 	c.kill()
+	c.stdout.Close()
 	e.forget(c)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -123,6 +124,7 @@ func (e *external) take() (*child, error) {
 		if !c.gone() {
 			return c, nil
 		}
+		c.stdout.Close()
 		delete(e.children, c)
 	}
 	c, err := startChild(e.args, e.log.With("feature", e.f.Key()))

@@ -106,6 +106,24 @@ func TestProcessorThatDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestVersionsThatDoNotFit ends the run as a wrong column does, since every sample would fail alike.
+func TestVersionsThatDoNotFit(t *testing.T) {
+	t.Parallel()
+	for versions, want := range map[string]string{`{"audio":"1"}`: `field "audio"`, `{"default":"1","x":"2"}`: `field "x"`} {
+		ts := newTables(t, graph)
+		ts.videos("1", numbered(20)...)
+		calls := 0
+		_, err := ts.run(Options{Concurrency: 1, BatchSize: 1}, ts.step("video/crop", ProcessorFunc(func(_ context.Context, b *Batch) (arrow.RecordBatch, error) {
+			calls++
+			return recordOf(t, fmt.Sprintf(`{"id":%q,"metaxy_data_version_by_field":%s}`, column(b.Rows, "id").(*array.String).Value(0), versions)), nil
+		})))
+		var setup *SetupError
+		if !errors.As(err, &setup) || !strings.Contains(err.Error(), want) || calls > 3 {
+			t.Errorf("versions %s: %v after %d calls", versions, err, calls)
+		}
+	}
+}
+
 // breaking is a store whose snapshots stop giving rows of a table after some fetches.
 type breaking struct {
 	*store.Memory

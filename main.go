@@ -294,7 +294,7 @@ func options(e *cli.Env, f cli.RunFlags) Options {
 		Retries: f.Retries, SampleTimeout: f.SampleTimeout, Grace: f.Grace, MaxFailed: Tolerance(f.MaxFailed),
 		DeleteOrphaned: f.DeleteOrphaned, Limit: f.Limit, Partition: f.Partition, Shard: Shard(f.Shard), DryRun: f.DryRun,
 	}
-	if file, ok := e.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if file, ok := e.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {
 		o.Terminal = file
 	}
 	return o

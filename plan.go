@@ -2,6 +2,7 @@ package metaxy
 
 import (
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -69,6 +70,10 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 	}
 	j := &job{f: f, step: step, o: o.withDefaults(), hashing: step.Hashing, rel: relationOf(f), session: s, log: s.Logger(),
 		projectVersion: projectVersion(step.Graph, f), renewed: map[string]string{}, scattered: map[engine.Status]bool{}}
+	if o.Terminal != nil && !s.Attached() {
+		j.line = &statusLine{w: o.Terminal}
+		j.log = slog.New(aboveLine{j.log.Handler(), j.line})
+	}
 	if step.Process == nil && !o.DryRun {
 		return nil, setupf("feature %s has no processor: compile one in, or name a command after --", key)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
@@ -47,10 +48,28 @@ func (m *rowMaker) fitsTable(s *arrow.Schema) error {
 	if err == nil && m.table.Load() != nil {
 		_, err = store.MergeSchema(m.table.Load(), stored)
 	}
+	if err == nil {
+		err = m.fitsVersions(s)
+	}
 	if err != nil {
 		return fmt.Errorf("the processor's columns do not fit the table of %s: %w", m.f.Key(), err)
 	}
 	return nil
+}
+
+// fitsVersions looks at the data versions that a processor gives.
+func (m *rowMaker) fitsVersions(s *arrow.Schema) error {
+	given, ok := s.FieldsByName(feature.ColDataVersionByField)
+	if !ok {
+		return nil
+	}
+	var members []arrow.Field
+	for _, f := range m.f.Spec().Fields {
+		members = append(members, arrow.Field{Name: f.Key.StructKey(), Type: arrow.BinaryTypes.String, Nullable: true})
+	}
+	none := func(t arrow.DataType) arrow.Array { return array.MakeArrayOfNull(memory.DefaultAllocator, t, 0) }
+	_, err := override(none(arrow.StructOf(members...)), none(given[0].Type))
+	return err
 }
 
 // userColumns leaves out the system columns, which a processor does not decide.
