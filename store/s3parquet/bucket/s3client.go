@@ -8,28 +8,21 @@ import (
 	"net/url"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-)
-
-// attempts is how often a request is sent before its error is returned: the first time, and again after server
-// errors, throttling and broken connections, with growing random pauses of up to maxPause.
-const (
-	attempts = 5
-	maxPause = 5 * time.Second
+	"github.com/aws/smithy-go/logging"
 )
 
 // newClient returns the client that the options and the usual AWS sources describe.
 func newClient(ctx context.Context, o S3Options) (*s3.Client, error) {
 	load := []func(*config.LoadOptions) error{
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(s *retry.StandardOptions) { s.MaxAttempts, s.MaxBackoff = attempts, maxPause })
-		}),
+		config.WithRetryer(newRetryer()),
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })),
+		config.WithLogger(logging.Nop{}), // what matters is in the errors
 	}
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))

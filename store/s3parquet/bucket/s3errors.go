@@ -46,11 +46,16 @@ func (b *S3) explain(op, name string, err error) error {
 	switch http := status(err); {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return pathError(contextError(err))
+	case strings.Contains(err.Error(), "get credentials"): // with a status of who was asked for them
+		return pathError(fmt.Errorf("%w: no usable AWS credentials for bucket %q at %s: set AWS_ACCESS_KEY_ID and "+
+			"AWS_SECRET_ACCESS_KEY, a profile or a role", fs.ErrPermission, b.name, b.service()))
 	case code == "NoSuchBucket":
 		return fmt.Errorf("%s %s: there is no bucket %q at %s: create it, or correct the store's location",
 			op, b.URI(name), b.name, b.service())
 	case code == "PreconditionFailed" || http == 412:
 		return pathError(fs.ErrExist)
+	case op == "list" && http == 404: // a listing without objects is empty, and not missing
+		return pathError(fmt.Errorf("%s answers 404 %s to the listing of bucket %q: check the endpoint", b.service(), code, b.name))
 	case code == "NoSuchKey" || code == "NotFound" || http == 404 && code != codeNoSuchUpload:
 		return pathError(fs.ErrNotExist)
 	case http == 401 || http == 403:
@@ -75,10 +80,6 @@ func (b *S3) explainSilence(err error) error {
 			cause = request.Err
 		}
 		return fmt.Errorf("cannot reach %s: %w: check the endpoint and the network", b.service(), cause)
-	}
-	if strings.Contains(err.Error(), "get credentials") {
-		return fmt.Errorf("%w: no usable AWS credentials for bucket %q at %s: set AWS_ACCESS_KEY_ID and "+
-			"AWS_SECRET_ACCESS_KEY, a profile or a role", fs.ErrPermission, b.name, b.service())
 	}
 	return fmt.Errorf("request to bucket %q at %s: %w", b.name, b.service(), err)
 }
