@@ -2,7 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -25,6 +27,9 @@ func (s *spool) Write(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		// Removed already, it goes with the process even if that is killed, say by a closed pipe. Where open files cannot
+		// be removed, Close does it.
+		_ = os.Remove(f.Name())
 		s.rest = f
 	}
 	return s.rest.Write(p)
@@ -52,7 +57,7 @@ func (s *spool) Close() error {
 	}
 	name := s.rest.Name()
 	err := s.rest.Close()
-	if e := os.Remove(name); err == nil {
+	if e := os.Remove(name); err == nil && !errors.Is(e, fs.ErrNotExist) {
 		err = e
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -33,7 +34,9 @@ func (f localFile) Size() int64 { return f.size }
 func (f localFile) Close() error {
 	err := f.File.Close()
 	if f.remove {
-		err = errors.Join(err, os.Remove(f.Name()))
+		if e := os.Remove(f.Name()); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
 	}
 	return err
 }
@@ -86,6 +89,8 @@ func copyToFile(r io.Reader) (file, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Removed already, it goes with the process even if that is killed. Where open files cannot be removed, Close does it.
+	_ = os.Remove(f.Name())
 	n, err := io.Copy(f, r)
 	if err != nil {
 		return nil, errors.Join(err, localFile{f, n, true}.Close())
