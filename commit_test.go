@@ -43,7 +43,7 @@ func TestFlushByRows(t *testing.T) {
 	ts := newTables(t, graph)
 	ts.videos("1", numbered(25)...)
 	var sizes []int64
-	r := ts.mustRun(Options{FlushRows: 10, Concurrency: 1}, ts.spied(cropper(nil), func(w store.Write) error {
+	r := ts.mustRun(Options{FlushRows: 10, BatchSize: 1, Concurrency: 1}, ts.spied(cropper(nil), func(w store.Write) error {
 		n := int64(0)
 		w.Rows = counted(w.Rows, &n)
 		for _, err := range w.Rows {

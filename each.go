@@ -1,15 +1,19 @@
 package metaxy
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array/arreflect"
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
 )
 
 // Each returns a [Processor] that calls fn for every sample.
@@ -67,11 +71,15 @@ func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBat
 }
 
 func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
-	rows := withColumns(b.Rows, t.inputs)
-	var outs []Out
-	var of []int
-	for s := range b.samples {
-		ins, err := arreflect.RecordToSlice[In](rows.NewSlice(int64(b.first[s]), int64(b.first[s+1])))
+	read := t.reader(b)
+	outs, of := make([]Out, 0, len(b.samples)), make([]int, 0, len(b.samples))
+	left := 0
+	for s, begin := 0, time.Now(); s < len(b.samples); s++ {
+		if b.paced && s > 0 && time.Since(begin) > callLimit {
+			left = len(b.samples) - s
+			break
+		}
+		ins, err := read(s)
 		if err != nil {
 			b.fail(s, backoff.Permanent(fmt.Errorf("read the sample: %w", err)))
 			continue
@@ -91,19 +99,32 @@ func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
 		outs = append(outs, made...)
 	}
 	if len(outs) == 0 {
-		return answer{}, nil
+		return answer{left: left}, nil
 	}
 	w, err := t.output()
 	if err != nil {
-		return answer{}, backoff.Permanent(err)
+		return answer{left: left}, backoff.Permanent(err)
 	}
 	made, err := w.record(reflect.ValueOf(outs))
 	if err != nil {
-		return answer{}, backoff.Permanent(fmt.Errorf("write the result: %w", err))
+		return answer{left: left}, backoff.Permanent(fmt.Errorf("write the result: %w", err))
 	}
-	a := answer{rows: made, of: of}
+	a := answer{rows: made, of: of, left: left}
 	checkIDs(b, a)
 	return a, nil
+}
+
+// reader returns a func that reads the rows of a sample. All are read at once, unless one of them cannot be read, which
+// fails that sample only.
+func (t *typed[In, Out]) reader(b *Batch) func(s int) ([]In, error) {
+	rows := withColumns(b.Rows, t.inputs)
+	all, err := arreflect.RecordToSlice[In](rows)
+	if err == nil {
+		return func(s int) ([]In, error) { return all[b.first[s]:b.first[s+1]:b.first[s+1]], nil }
+	}
+	return func(s int) ([]In, error) {
+		return arreflect.RecordToSlice[In](rows.NewSlice(int64(b.first[s]), int64(b.first[s+1])))
+	}
 }
 
 // checkIDs compares the ids that a result has with those of its sample. A result that has none takes the sample's.
@@ -113,11 +134,12 @@ func checkIDs(b *Batch, a answer) {
 		if col == nil {
 			continue
 		}
+		var want, got []byte
 		for row, s := range a.of {
 			smp := b.samples[s]
-			want, got := jsonValue(column(smp.rows, name), smp.row), jsonValue(col, row)
-			if !reflect.DeepEqual(got, want) {
-				b.fail(s, fmt.Errorf("the result has %s=%v, but its sample has %s=%v; leave the field out, or copy it", name, got, name, want))
+			want = rowjson.AppendValue(want[:0], column(smp.rows, name), smp.row)
+			if got = rowjson.AppendValue(got[:0], col, row); !bytes.Equal(got, want) {
+				b.fail(s, fmt.Errorf("the result has %s=%s, but its sample has %s=%s; leave the field out, or copy it", name, got, name, want))
 			}
 		}
 	}

@@ -106,7 +106,7 @@ func TestEachWrongID(t *testing.T) {
 	t.Parallel()
 	_, r, err := eachOn(t, func(_ context.Context, v video) (video, error) { return video{ID: "z"}, nil },
 		`{"id":"a","path":"p","metaxy_provenance_by_field":{"default":"1"}}`)
-	if r.Failed != 1 || err == nil || !strings.Contains(err.Error(), `the result has id=z, but its sample has id=a`) {
+	if r.Failed != 1 || err == nil || !strings.Contains(err.Error(), `the result has id="z", but its sample has id="a"`) {
 		t.Errorf("%s: %v", counts(r), err)
 	}
 }

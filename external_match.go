@@ -38,9 +38,7 @@ func (r relation) match(b *Batch, a answer) ([]finished, error) {
 		if err != nil {
 			return nil, err
 		}
-		for row, s := range of {
-			rows[s] = append(rows[s], row)
-		}
+		group(of, rows)
 	}
 	failed := b.failures()
 	var out []finished
@@ -57,6 +55,24 @@ func (r relation) match(b *Batch, a answer) ([]finished, error) {
 		}
 	}
 	return out, nil
+}
+
+// group lists the rows of each sample.
+func group(of []int, rows [][]int) {
+	ends := make([]int, len(rows)+1)
+	for _, s := range of {
+		ends[s+1]++
+	}
+	for s := range rows {
+		ends[s+1] += ends[s]
+	}
+	all := make([]int, len(of))
+	for s := range rows {
+		rows[s] = all[ends[s]:ends[s]:ends[s+1]]
+	}
+	for row, s := range of {
+		rows[s] = append(rows[s], row)
+	}
 }
 
 // owners returns the sample of each row of an answer.

@@ -187,7 +187,7 @@ func (j *job) tally(ctx context.Context, inc *engine.Increment, st engine.Status
 
 // intake sends the new and then the stale samples to the workers, batch by batch, until there are no more, the limit is
 // reached, or ctx is done.
-func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []string, out chan<- *Batch) error {
+func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []string) error {
 	left := j.o.Limit
 	if left == 0 {
 		left = -1
@@ -203,11 +203,13 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 			if err != nil {
 				return false, err
 			}
+			j.queue.open.Add(1)
 			select {
-			case out <- b:
+			case j.queue.in <- b:
 				return true, nil
 			case <-ctx.Done():
 			}
+			j.queue.open.Done()
 			return false, nil
 		}
 		for u, err := range j.units(ctx, inc, st, columns) {
@@ -226,7 +228,7 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 				continue
 			}
 			left--
-			if units = append(units, u); len(units) < j.o.BatchSize {
+			if units = append(units, u); len(units) < j.batchSize() {
 				continue
 			}
 			if more, err := send(); !more {
@@ -242,9 +244,17 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 	return nil
 }
 
+// batchSize is how many samples the next batch has.
+func (j *job) batchSize() int {
+	if j.pace.limit > 0 {
+		return j.pace.size()
+	}
+	return j.o.BatchSize
+}
+
 // batch makes one batch of samples; rows that lie side by side already are not copied.
 func (j *job) batch(units []unit) (*Batch, error) {
-	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, keys: j.rel.keys, timeout: j.o.SampleTimeout, first: []int{0}}
+	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, keys: j.rel.keys, timeout: j.o.SampleTimeout, paced: j.pace.limit > 0, first: []int{0}}
 	var spans []span
 	rows := 0
 	for _, u := range units {

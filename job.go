@@ -26,6 +26,8 @@ type job struct {
 
 	session         *pipes.Session
 	log             *slog.Logger
+	queue           *queue // nil until there is work
+	pace            pace
 	line            *statusLine // below the log; nil where there is no terminal
 	asset           string      // the escaped asset key; "" means that Dagster does not ask for this feature
 	check           string      // the name of the asset check; "" means that the asset declares none

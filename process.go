@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -48,6 +49,8 @@ type Batch struct {
 	samples []sample      // in the order of Rows
 	first   []int         // the row at which each sample begins, and at the end the number of rows
 	timeout time.Duration // for one sample; 0 means none
+	paced   bool          // the call may leave samples at the end alone
+	spare   bool          // given back by another worker
 
 	mu     sync.Mutex
 	failed map[int]error // by sample
@@ -80,11 +83,22 @@ func (b *Batch) fail(s int, err error) {
 func (b *Batch) failures() map[int]error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	out := make(map[int]error, len(b.failed))
-	for s, err := range b.failed {
-		out[s] = err
+	return maps.Clone(b.failed)
+}
+
+// cut leaves the first n samples in the batch and returns one of the others, nil if there are none.
+func (b *Batch) cut(n int) *Batch {
+	if n == len(b.samples) {
+		return nil
 	}
-	return out
+	row := b.first[n]
+	rest := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced,
+		Rows: b.Rows.NewSlice(int64(row), b.Rows.NumRows()), samples: b.samples[n:]}
+	for _, at := range b.first[n:] {
+		rest.first = append(rest.first, at-row)
+	}
+	b.Rows, b.samples, b.first = b.Rows.NewSlice(0, int64(row)), b.samples[:n], b.first[:n+1]
+	return rest
 }
 
 // sampleOf returns the sample that a row belongs to.
@@ -102,7 +116,7 @@ func (b *Batch) sampleOf(row int) int {
 
 // subset returns a batch of some of the samples, with no failures.
 func (b *Batch) subset(samples []int) (*Batch, error) {
-	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, first: []int{0}}
+	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced, first: []int{0}}
 	var rows []int
 	for _, s := range samples {
 		for r := b.first[s]; r < b.first[s+1]; r++ {
@@ -121,6 +135,7 @@ type answer struct {
 	rows    arrow.RecordBatch // nil means none
 	of      []int             // the sample that each row belongs to; nil tells them by the id columns
 	objects map[int][]object  // by sample
+	left    int               // samples at the end of the batch that were not begun
 }
 
 // An answerer is a Processor that can say more than Process returns.

@@ -152,7 +152,9 @@ func (m *rowMaker) pile(fs []finished, table *arrow.Schema) ([]*pile, error) {
 		if len(f.rows) == 0 {
 			continue
 		}
-		i := slices.IndexFunc(piles, func(p *pile) bool { return p.batches[0].Schema().Equal(f.result.Schema()) })
+		i := slices.IndexFunc(piles, func(p *pile) bool {
+			return p.batches[len(p.batches)-1] == f.result || p.batches[0].Schema().Equal(f.result.Schema())
+		})
 		if i < 0 {
 			i = len(piles)
 			piles = append(piles, &pile{})

@@ -174,16 +174,17 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 	}
 	defer j.showProgress()()
 
-	batches, outcomes := make(chan *Batch), make(chan outcome, j.o.Concurrency)
+	j.queue = newQueue(j.o.Concurrency)
+	outcomes := make(chan outcome, j.o.Concurrency)
 	go func() {
-		defer close(batches)
-		if err := j.intake(stop, inc, columns, batches); err != nil {
+		defer j.queue.end()
+		if err := j.intake(stop, inc, columns); err != nil {
 			j.end(err)
 		}
 	}()
 	var workers errgroup.Group
 	for range j.o.Concurrency {
-		workers.Go(func() error { j.work(work, stop, batches, outcomes); return nil })
+		workers.Go(func() error { j.work(work, stop, outcomes); return nil })
 	}
 	go func() {
 		workers.Wait()

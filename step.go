@@ -30,6 +30,7 @@ type Step struct {
 	// A root feature needs it; nil takes the samples from the parents.
 	Samples func(context.Context) iter.Seq2[arrow.RecordBatch, error]
 	// BatchSize is how many samples one call of the processor gets, unless Options.BatchSize says otherwise. 0 means 1
-	// for processors that work sample by sample (made by [Each], [Expand], [Aggregate] or [External]), else 256.
+	// for processors that work sample by sample (made by [Each], [Expand], [Aggregate] or [External]; those that are Go
+	// functions get more while they are fast), else 256.
 	BatchSize int
 }

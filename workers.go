@@ -21,9 +21,17 @@ type failedSample struct {
 }
 
 // work processes batches until there are no more. The receiver of the outcomes takes them all, whatever happens.
-func (j *job) work(ctx, stop context.Context, in <-chan *Batch, out chan<- outcome) {
-	for b := range in {
-		j.settle(ctx, stop, b, out)
+func (j *job) work(ctx, stop context.Context, out chan<- outcome) {
+	var in <-chan *Batch = j.queue.in
+	for {
+		b, ok := j.queue.next(&in)
+		if !ok {
+			return
+		}
+		if !b.spare || stop.Err() == nil { // what was given back has not begun
+			j.settle(ctx, stop, b, out)
+		}
+		j.queue.open.Done()
 	}
 }
 
@@ -118,7 +126,14 @@ func (j *job) attempt(ctx context.Context, b *Batch) trial {
 
 // process calls the processor and checks what it returns.
 func (j *job) process(ctx context.Context, b *Batch) ([]finished, error) {
+	begin := time.Now()
 	a, err := j.ask(ctx, b)
+	if a.left > 0 {
+		j.queue.giveBack(b.cut(len(b.samples) - a.left))
+	}
+	if j.pace.limit > 0 {
+		j.pace.note(len(b.samples), time.Since(begin), err == nil && len(b.failures()) == 0)
+	}
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
 		logPanic(b, 0, panicked)

@@ -1,0 +1,90 @@
+package metaxy
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// callTime is how long a call of a processor should take at least that works sample by sample: what a call costs by
+	// itself is little beside it.
+	callTime = time.Millisecond
+	// callLimit is after how long such a call gives back the samples that it has not begun, so that other workers take
+	// them. It is how long a result waits at most for those of other samples.
+	callLimit = 10 * time.Millisecond
+	// maxPace is how many samples such a call gets at most.
+	maxPace = 256
+)
+
+// A queue hands batches to workers: those of the intake, and before them what workers give back.
+type queue struct {
+	in    chan *Batch    // without a buffer: what is sent is in work
+	spare chan *Batch    // single samples; never full, since no worker takes from in while there are any
+	open  sync.WaitGroup // batches that are sent or given back, and not yet settled
+}
+
+func newQueue(workers int) *queue {
+	return &queue{in: make(chan *Batch), spare: make(chan *Batch, workers*maxPace)}
+}
+
+// end waits, when the intake has ended, until everything is settled, and lets the workers end.
+func (q *queue) end() {
+	close(q.in)
+	q.open.Wait()
+	close(q.spare)
+}
+
+// next returns false at the end. in is the worker's own view of the intake, nil once that has ended.
+func (q *queue) next(in *<-chan *Batch) (*Batch, bool) {
+	select {
+	case b, ok := <-q.spare:
+		return b, ok
+	default:
+	}
+	for {
+		select {
+		case b, ok := <-q.spare:
+			return b, ok
+		case b, ok := <-*in:
+			if ok {
+				return b, true
+			}
+			*in = nil
+		}
+	}
+}
+
+// giveBack puts the samples of a batch into the queue, one by one. The caller still has a batch open.
+func (q *queue) giveBack(b *Batch) {
+	for b != nil {
+		one := b
+		b = b.cut(1)
+		one.spare = true
+		q.open.Add(1)
+		q.spare <- one
+	}
+}
+
+// A pace finds out how many samples a call gets: one while they are slow, so that none waits for another and all workers
+// have something to do, and more while they are fast. The zero value begins with one.
+type pace struct {
+	limit int // 0 means that the number is given, so that there is nothing to find out
+	n     atomic.Int64
+}
+
+// size is how many samples the next call gets.
+func (p *pace) size() int { return max(1, int(p.n.Load())) }
+
+// note learns from a call with n samples. After a failed one, calls begin small again, so that a run which is to stop after
+// some failures does not try many more.
+func (p *pace) note(n int, took time.Duration, good bool) {
+	size := 2 * n
+	if took > 0 {
+		size = min(size, int(time.Duration(n)*callTime/took))
+	}
+	if !good {
+		size = 1
+	}
+	p.n.Store(int64(max(1, min(size, p.limit))))
+}
