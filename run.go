@@ -164,11 +164,7 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 	j.stop, j.cutOff = stopWith, cutOff
 	defer stopWith(nil)
 	defer cutOff(nil)
-	grace := context.AfterFunc(ctx, func() {
-		j.log.Warn("stopping: samples in work may finish", "feature", j.f.Key(), "reason", context.Cause(ctx), "grace", j.o.Grace)
-		time.AfterFunc(j.o.Grace, func() { cutOff(context.Cause(ctx)) })
-	})
-	defer grace()
+	defer j.cutOffLater(ctx)()
 	if c, ok := j.step.Process.(io.Closer); ok {
 		defer func() { err = errors.Join(err, c.Close()) }()
 	}
@@ -193,6 +189,24 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 	c := committer{job: j}
 	c.collect(context.WithoutCancel(ctx), outcomes)
 	return j.verdict(ctx, stop)
+}
+
+// cutOffLater cuts off what is in work a grace period after the end of ctx. The returned func calls that off, and returns
+// when nothing is said about it any more.
+func (j *job) cutOffLater(ctx context.Context) (callOff func()) {
+	var grace *time.Timer
+	begun := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(begun)
+		j.log.Warn("stopping: samples in work may finish", "feature", j.f.Key(), "reason", context.Cause(ctx), "grace", j.o.Grace)
+		grace = time.AfterFunc(j.o.Grace, func() { j.cutOff(context.Cause(ctx)) })
+	})
+	return func() {
+		if !stop() {
+			<-begun
+			grace.Stop()
+		}
+	}
 }
 
 // verdict is the error of a job that has processed its samples.
