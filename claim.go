@@ -124,9 +124,9 @@ func microsAt(col arrow.Array, row int) (int64, bool) {
 	return t.Value(row).ToTime(t.DataType().(*arrow.TimestampType).Unit).UnixMicro(), true
 }
 
-// snapshot returns nil if the feature has no table yet.
+// snapshot returns nil if the feature has no table yet in the store that is written to.
 func snapshot(ctx context.Context, s store.Reader, key feature.Key) (store.Snapshot, error) {
-	snap, err := s.Snapshot(ctx, key)
+	snap, err := store.Local(s).Snapshot(ctx, key)
 	if errors.Is(err, store.ErrNoTable) {
 		return nil, nil
 	}

@@ -37,7 +37,8 @@ type Options struct {
 }
 
 // Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the
-// same increment whatever their order. A parent without a table gives an error wrapping store.ErrNoTable; a feature
+// same increment whatever their order. Of a store with fallbacks (see store.WithFallback) only parents are read from
+// these, never what is stored of f itself. A parent without a table gives an error wrapping store.ErrNoTable; a feature
 // or options that cannot work give one wrapping ErrPlan.
 func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*Increment, error) {
 	p, err := prepare(ctx, r, f, o)
@@ -77,7 +78,7 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	}
 	var target store.Snapshot
 	if !o.SkipComparison {
-		target, err = open(ctx, r, f.Key(), o.Hashing)
+		target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
 		if err != nil && !errors.Is(err, store.ErrNoTable) {
 			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
 		}

@@ -19,8 +19,6 @@ func TestStoreOpsVectors(t *testing.T) {
 			t.Parallel()
 			op := &c.Operation
 			switch {
-			case len(c.FallbackTables) > 0:
-				t.Skip("fallback stores are not part of this package")
 			case op.Op == "read":
 				c.read(t)
 			case op.Op == "write":

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -140,7 +141,14 @@ func (c *vectorCase) store(t *testing.T) store.Store {
 	for key, frame := range c.Tables {
 		appendRows(t, m, key, frame.record(t))
 	}
-	return m
+	if len(c.FallbackTables) == 0 {
+		return m
+	}
+	other := store.NewMemory()
+	for key, frame := range c.FallbackTables {
+		appendRows(t, other, key, frame.record(t))
+	}
+	return store.WithFallback(m, other)
 }
 
 // appendRows appends a batch. Of an empty one it makes a table by a row without a feature version, which nobody
@@ -181,19 +189,29 @@ func TestResolveVectors(t *testing.T) {
 		c := loadVector(t, file)
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			if c.Operation.Op != "resolve_update" {
-				t.Skipf("operation %q is not part of this package", c.Operation.Op)
-			}
-			for key := range c.FallbackTables {
-				if c.Tables[key] == nil {
-					t.Skipf("the table of %s is in a fallback store only, which is not part of this package", key)
-				}
-			}
 			f := c.feature(t)
+			if c.Operation.Op == "compute_provenance" {
+				c.compute(t, f)
+				return
+			}
 			inc, err := Resolve(context.Background(), c.store(t), f, c.options(t))
 			c.check(t, inc, err)
 		})
 	}
+}
+
+func (c *vectorCase) compute(t *testing.T, f *feature.Feature) {
+	got, err := ComputeProvenance(f, c.Operation.Df.record(t), c.hashing())
+	if c.Expected.Error != nil {
+		if !errors.Is(err, ErrRows) {
+			t.Fatalf("error %v, want ErrRows where Metaxy has %q", err, c.Expected.Error.Type)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkFrame(t, "the result", got.Schema(), []arrow.RecordBatch{got}, c.Expected.Frame.record(t))
 }
 
 func (c *vectorCase) check(t *testing.T, inc *Increment, err error) {
