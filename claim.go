@@ -170,9 +170,9 @@ func textAt(col arrow.Array, row int) string {
 	return t.Value(row)
 }
 
-// snapshot returns nil if the feature has no table yet.
+// snapshot returns nil if the feature has no table yet in the store that is written to.
 func snapshot(ctx context.Context, s store.Reader, key feature.Key) (store.Snapshot, error) {
-	snap, err := s.Snapshot(ctx, key)
+	snap, err := store.Local(s).Snapshot(ctx, key)
 	if errors.Is(err, store.ErrNoTable) {
 		return nil, nil
 	}

@@ -2,7 +2,6 @@ package metaxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -203,9 +202,6 @@ func (ts *tables) run(o Options, s Step) (Result, error) {
 func (ts *tables) mustRun(o Options, s Step) Result {
 	ts.t.Helper()
 	r, err := ts.run(o, s)
-	if errors.Is(err, engine.ErrUnsupported) {
-		ts.t.Skip(err) // the engine cannot resolve this lineage yet
-	}
 	if err != nil {
 		ts.t.Fatalf("Run: %v", err)
 	}

@@ -32,7 +32,7 @@ func (p *plan) decide(ctx context.Context, expected *tuples, tables []*table, ta
 		out.unresolvable += part.unresolvable
 	}
 	for e := range d.seen {
-		if !d.seen[e].Load() && !target.rows[e].deleted() {
+		if !d.seen[e].Load() && target.rows[e].live() {
 			out.orphaned = append(out.orphaned, uint32(e))
 		}
 	}
@@ -100,7 +100,7 @@ func (d *differ) judge(v *versioner, tuple []uint32, entry uint32, found bool) v
 		d.seen[entry].Store(true)
 		stored, known := d.stored(entry)
 		switch {
-		case !known || complete && !bytes.Equal(stored, version):
+		case !known || complete && !bytes.Equal(stored, version) || d.flagged(entry):
 			out = isStale
 		case !complete && out == isCurrent:
 			out = isUnresolvable
@@ -111,6 +111,15 @@ func (d *differ) judge(v *versioner, tuple []uint32, entry uint32, found bool) v
 		return isUnresolvable
 	}
 	return out
+}
+
+// flagged reports whether a condition of staleness holds for the stored sample.
+func (d *differ) flagged(entry uint32) bool {
+	if len(d.plan.target.flags) == 0 {
+		return false
+	}
+	p := d.target.rows[entry]
+	return d.target.chunks[p.chunk()].flagged.isSet(p.row())
 }
 
 // stored is the stored sample's metaxy_provenance, and whether it has one.

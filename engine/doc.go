@@ -22,16 +22,19 @@
 // Resolve decides first and fetches later. Each stage has a file, takes what the one before returned, and knows nothing of
 // those after it:
 //
-//	plan    which columns to read, join and compare by, and how versions come about; from specs and schemas alone
-//	load    ids, needed field versions and times of each table, nothing else, all tables at the same time
-//	latest  the newest row of each sample, by deletion or update time, then by place in the table
-//	join    expected samples as tuples of rows, one of each parent: required parents first, then optional ones
-//	diff    the provenance of each tuple against the stored one, in parts side by side
+//	plan        which columns to read, join and compare by, how versions come about; from specs and schemas alone
+//	load        ids, needed field versions, times and what filters look at, all tables at the same time
+//	conditions  which rows the filters leave out, decided batch by batch as they are read
+//	latest      the newest row of each sample, by deletion or update time, then by place in the table
+//	aggregate   the versions that the rows of a group share, for a parent that is aggregated (lineage N:1)
+//	join        expected samples as tuples of rows, one of each parent: required parents first, then optional ones
+//	diff        the provenance of each tuple against the stored one, in parts side by side
 //
 // What remains is the increment: for each sample a reference to a row of each parent. Its batches fetch the other columns
 // and compute the versions again as they are read (frame). Samples given by the caller are a parent like any other, whose
 // rows are in memory and whose versions are taken as they are.
 //
-// Lineage other than one to one, filters and staleness predicates are refused with [ErrUnsupported] while planning; a wrong
-// answer is never given in their place.
+// An aggregated parent keeps its rows, each of which is a sample of the child with the versions of its group. A feature
+// that expands its parent (lineage 1:N) is expected once for each of the parent's rows and compared with all stored
+// children of it: one that differs, or has no provenance, makes the parent's row stale.
 package engine

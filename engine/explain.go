@@ -194,11 +194,9 @@ func (e *explainer) inputText(tables []*table, in *inputPlan, rows []uint32) str
 	if rows[in.source] == none {
 		return ""
 	}
-	t := tables[in.source]
-	p := t.rows[rows[in.source]]
-	c := &t.chunks[p.chunk()].texts[in.text]
-	if c.isNull(p.row()) {
+	c, row := tables[in.source].text(rows[in.source], in.text)
+	if c.isNull(row) {
 		return ""
 	}
-	return string(c.appendText(nil, p.row()))
+	return string(c.appendText(nil, row))
 }

@@ -21,6 +21,7 @@ type frame struct {
 type frameColumn struct {
 	from    []fetchColumn // the first source that a row has an entry of gives the value; none at all: null
 	version bool          // computed from the sources' versions
+	flag    bool          // whether a condition of staleness holds
 }
 
 // A fetchColumn is a stored column of a source.
@@ -79,7 +80,20 @@ func (p *plan) planFrames(target store.Snapshot) {
 	p.stored = p.expected
 	if target != nil {
 		p.stored = storedFrame(target, idColumns(p.feature))
+		if len(p.target.flags) > 0 {
+			p.stored = p.stored.with(flagColumn, arrow.FixedWidthTypes.Boolean, frameColumn{flag: true})
+		}
 	}
+}
+
+// flagColumn is what Metaxy calls the column that tells whether a condition of staleness holds for an orphaned sample.
+const flagColumn = "__stale_by_predicate"
+
+// with returns the frame with one more column at the end.
+func (f *frame) with(name string, t arrow.DataType, c frameColumn) frame {
+	b := frameBuilder{fields: f.schema.Fields(), columns: slices.Clone(f.columns)}
+	b.add(name, t, c)
+	return frame{schema: arrow.NewSchema(b.fields, nil), columns: b.columns}
 }
 
 // addParentColumns gathers the columns of all parents. Each join column is there once, and so are those that are

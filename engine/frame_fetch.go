@@ -23,17 +23,45 @@ type frameReader struct {
 	versions *versionPlan // nil if no column is computed
 	scans    []tableScan  // of the sources; which members they read
 	hashing  Hashing
+	flags    conditions // what a flag column says of the first source
 }
 
-// read returns the rows with the given references: one list for each source, all of one length.
-func (r *frameReader) read(ctx context.Context, refs [][]store.RowRef) (arrow.RecordBatch, error) {
-	n := len(refs[0])
+// A rowSet says which rows to read: for each source a list of references, all of one length, and the versions of the
+// rows' groups, nil where each row has its own.
+type rowSet struct {
+	refs   [][]store.RowRef
+	groups []*groups // may be shorter than refs
+}
+
+func (s rowSet) slice(from, to int) rowSet {
+	out := rowSet{refs: make([][]store.RowRef, len(s.refs)), groups: make([]*groups, len(s.groups))}
+	for i, refs := range s.refs {
+		out.refs[i] = refs[from:to]
+	}
+	for i, g := range s.groups {
+		out.groups[i] = g.slice(from, to)
+	}
+	return out
+}
+
+// groupsOf are the groups of a source's rows, or nil.
+func (s rowSet) groupsOf(source int) *groups {
+	if source < len(s.groups) {
+		return s.groups[source]
+	}
+	return nil
+}
+
+// read returns rows of the frame.
+func (r *frameReader) read(ctx context.Context, rows rowSet) (arrow.RecordBatch, error) {
+	n := len(rows.refs[0])
 	parts := make([]sourceRows, len(r.sources))
 	for s := range r.sources {
 		var err error
-		if parts[s], err = r.fetch(ctx, s, refs[s]); err != nil {
+		if parts[s], err = r.fetch(ctx, s, rows.refs[s]); err != nil {
 			return nil, err
 		}
+		parts[s].groups = rows.groupsOf(s)
 	}
 	var computed versionArrays
 	if r.computes() {
@@ -49,6 +77,8 @@ func (r *frameReader) read(ctx context.Context, refs [][]store.RowRef) (arrow.Re
 		switch {
 		case c.version:
 			cols[i] = computed.column(field.Name)
+		case c.flag:
+			cols[i], err = r.flags.column(parts[0].rec)
 		case len(c.from) == 0:
 			cols[i] = array.MakeArrayOfNull(memory.DefaultAllocator, field.Type, n)
 		default:
@@ -69,6 +99,7 @@ func (r *frameReader) computes() bool {
 type sourceRows struct {
 	rec     arrow.RecordBatch // nil if the source has none of the rows
 	missing []bool            // rows that the source has no row for; nil for none
+	groups  *groups           // of the rows; nil if each has versions of its own
 }
 
 // fetch reads the columns of a source that the frame needs.
@@ -109,7 +140,10 @@ func (r *frameReader) columnsOf(source int) []string {
 			}
 		}
 	}
-	if r.computes() && len(r.scans[source].members) > 0 {
+	if slices.ContainsFunc(r.frame.columns, func(c frameColumn) bool { return c.flag }) {
+		out = append(out, r.flags.columns()...)
+	}
+	if r.computes() && len(r.scans[source].members) > 0 && r.scans[source].aggregation == nil {
 		out = append(out, r.scans[source].byField)
 	}
 	return distinct(out)
@@ -178,6 +212,9 @@ func (r *frameReader) compute(parts []sourceRows, n int) (versionArrays, error) 
 	for s, part := range parts {
 		scan := &r.scans[s]
 		tables[s] = newTable(nil)
+		if tables[s].groups = part.groups; part.groups != nil {
+			continue
+		}
 		c := chunk{deleted: nullCells(n)}
 		if part.rec != nil && len(scan.members) > 0 {
 			var err error

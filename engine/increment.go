@@ -45,10 +45,10 @@ type Increment struct {
 // A part is the samples of one status.
 type part struct {
 	reader frameReader
-	refs   [][]store.RowRef // by source of the reader
+	rows   rowSet
 }
 
-func (p *part) count() int64 { return int64(len(p.refs[0])) }
+func (p *part) count() int64 { return int64(len(p.rows.refs[0])) }
 
 // defaultBatch is how many rows a batch has if the caller does not say.
 const defaultBatch = 1024
@@ -89,7 +89,7 @@ func (inc *Increment) Batches(
 		}
 		for from, chunk := 0, size; from < int(part.count()); {
 			to := min(from+chunk, int(part.count()))
-			rec, err := part.reader.read(ctx, part.slice(from, to))
+			rec, err := part.reader.read(ctx, part.rows.slice(from, to))
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s samples of %q: %w", s, inc.plan.feature.Key(), err))
 				return
@@ -123,14 +123,6 @@ func nextChunk(rows int, last arrow.RecordBatch) int {
 	return 2 * rows
 }
 
-func (p *part) slice(from, to int) [][]store.RowRef {
-	out := make([][]store.RowRef, len(p.refs))
-	for i, refs := range p.refs {
-		out[i] = refs[from:to]
-	}
-	return out
-}
-
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.
 func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *decision) *Increment {
 	inc := &Increment{plan: p, unresolvable: d.unresolvable, replaced: p.replacedRows(target)}
@@ -144,29 +136,36 @@ func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *
 			reader.sources = append(reader.sources, s.scan.snap)
 		}
 	}
-	inc.parts[New] = part{reader, tupleRefs(expected, tables, d.fresh)}
-	inc.parts[Stale] = part{reader, tupleRefs(expected, tables, d.stale)}
-	orphaned := part{reader: frameReader{frame: p.stored}, refs: [][]store.RowRef{nil}}
+	inc.parts[New] = part{reader, tupleRows(expected, tables, d.fresh)}
+	inc.parts[Stale] = part{reader, tupleRows(expected, tables, d.stale)}
+	orphaned := part{reader: frameReader{frame: p.stored}, rows: rowSet{refs: [][]store.RowRef{nil}}}
 	if p.target != nil {
 		orphaned.reader.sources = []fetcher{p.target.snap}
+		orphaned.reader.flags = p.target.flags
 		for _, e := range d.orphaned {
-			orphaned.refs[0] = append(orphaned.refs[0], target.ref(e))
+			orphaned.rows.refs[0] = append(orphaned.rows.refs[0], target.ref(e))
 		}
 	}
 	inc.parts[Orphaned] = orphaned
 	return inc
 }
 
-func tupleRefs(expected *tuples, tables []*table, chosen []uint32) [][]store.RowRef {
-	out := make([][]store.RowRef, len(tables))
+// tupleRows are the rows of the chosen tuples, with the versions of their groups where these cannot be computed again
+// from the rows alone.
+func tupleRows(expected *tuples, tables []*table, chosen []uint32) rowSet {
+	out := rowSet{refs: make([][]store.RowRef, len(tables)), groups: make([]*groups, len(tables))}
+	entries := make([]uint32, len(chosen))
 	for s, t := range tables {
-		out[s] = make([]store.RowRef, len(chosen))
+		out.refs[s] = make([]store.RowRef, len(chosen))
 		for i, c := range chosen {
-			if e := expected.at(int(c))[s]; e != none {
-				out[s][i] = t.ref(e)
+			if entries[i] = expected.at(int(c))[s]; entries[i] != none {
+				out.refs[s][i] = t.ref(entries[i])
 			} else {
-				out[s][i] = noRef
+				out.refs[s][i] = noRef
 			}
+		}
+		if t.groups != nil {
+			out.groups[s] = t.groups.pick(entries)
 		}
 	}
 	return out

@@ -44,7 +44,7 @@ func (p *plan) firstTuples(tables []*table) *tuples {
 	first := p.order[0]
 	out := &tuples{width: len(tables), entries: make([]uint32, 0, len(tables)*len(tables[first].rows))}
 	for e, pos := range tables[first].rows {
-		if !pos.deleted() {
+		if pos.live() {
 			out.entries = appendTuple(out.entries, out.width, nil, first, uint32(e))
 		}
 	}
@@ -97,7 +97,7 @@ func (s *joinStep) run(ctx context.Context) (*tuples, error) {
 		out.entries = append(out.entries, part...)
 	}
 	for e := range s.matched {
-		if !s.matched[e].Load() && !right.rows[e].deleted() {
+		if !s.matched[e].Load() && right.rows[e].live() {
 			out.entries = appendTuple(out.entries, out.width, nil, s.right, uint32(e))
 		}
 	}

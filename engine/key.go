@@ -2,7 +2,9 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"math"
 
 	"github.com/apache/arrow-go/v18/arrow"
 )
@@ -70,6 +72,36 @@ func (c *keyColumn) sameCell(i int, o *keyColumn, j int) bool {
 		return c.fixed[i] == o.fixed[j]
 	}
 	return bytes.Equal(c.value(i), o.value(j))
+}
+
+// compareCell orders value i of c and value j of a column of the same class as Metaxy sorts: nulls first, numbers and
+// times by value, strings by their bytes, NaN last.
+func (c *keyColumn) compareCell(i int, o *keyColumn, j int) int {
+	switch null, other := c.isNull(i), o.isNull(j); {
+	case null || other:
+		return boolCell(other) - boolCell(null)
+	case c.fixed == nil && c.class&0x80 != 0:
+		return cmp.Or(cmp.Compare(int8(c.value(i)[0]), int8(o.value(j)[0])), bytes.Compare(c.value(i), o.value(j)))
+	case c.fixed == nil:
+		return bytes.Compare(c.value(i), o.value(j))
+	case c.class == 'f':
+		return compareFloats(math.Float64frombits(uint64(c.fixed[i])), math.Float64frombits(uint64(o.fixed[j])))
+	}
+	return cmp.Compare(c.fixed[i], o.fixed[j])
+}
+
+func compareFloats(a, b float64) int {
+	if nan, other := math.IsNaN(a), math.IsNaN(b); nan || other {
+		return boolCell(nan) - boolCell(other)
+	}
+	return cmp.Compare(a, b)
+}
+
+func boolCell(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // appendKey adds the encoding of row i of the columns to dst and reports whether any value is null. Two rows have the

@@ -50,7 +50,7 @@ func (k *tupleKey) findHash(tuple []uint32, hash uint64, l *lookup) (uint32, boo
 		return none, false
 	}
 	entry := l.index.entry(slot)
-	return entry, !l.table.rows[entry].deleted()
+	return entry, l.table.rows[entry].live()
 }
 
 // matches reports whether an entry has the tuple's key.

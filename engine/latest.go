@@ -15,20 +15,28 @@ import (
 type table struct {
 	chunks []chunk
 	rows   []position
-	ids    []int  // of a chunk's keys: those that identify a sample
-	index  *index // entries by ids
-	warmed uint64 // see index.warm
+	ids    []int   // of a chunk's keys: those that identify a sample
+	index  *index  // entries by ids
+	warmed uint64  // see index.warm
+	groups *groups // nil unless entries have the versions of their groups
 }
 
 // A position is where a row is: the number of its chunk in the upper half, its number there in the lower half. The
-// top bit marks rows that say that their sample was deleted.
+// top bit marks rows that say that their sample was deleted, the one below rows that a filter leaves out.
 type position uint64
 
-const deletedRow position = 1 << 63
+const (
+	deletedRow  position = 1 << 63
+	filteredRow position = 1 << 62
+)
 
-func (p position) chunk() int    { return int(p &^ deletedRow >> 32) }
-func (p position) row() int      { return int(uint32(p)) }
-func (p position) deleted() bool { return p&deletedRow != 0 }
+func (p position) chunk() int     { return int(p &^ (deletedRow | filteredRow) >> 32) }
+func (p position) row() int       { return int(uint32(p)) }
+func (p position) deleted() bool  { return p&deletedRow != 0 }
+func (p position) filtered() bool { return p&filteredRow != 0 }
+
+// live reports whether the row stands for a sample.
+func (p position) live() bool { return p < filteredRow }
 
 func newTable(ids []int) *table { return &table{ids: ids, index: newIndex(0)} }
 
@@ -45,6 +53,15 @@ func (t *table) reserve(n int64) {
 func (t *table) ref(entry uint32) store.RowRef {
 	p := t.rows[entry]
 	return t.chunks[p.chunk()].batch.Ref(p.row())
+}
+
+// text is where the i-th text of an entry is: in its own row, or with those of its group.
+func (t *table) text(entry uint32, i int) (*cells, int) {
+	if t.groups != nil {
+		return t.groups.text(entry, i)
+	}
+	p := t.rows[entry]
+	return &t.chunks[p.chunk()].texts[i], p.row()
 }
 
 // addNewest adds a chunk of n rows and keeps, of the rows of one sample, the newest one: by time, then by place.
@@ -114,6 +131,9 @@ func (t *table) lastChunkRow(i int) position {
 	if !t.chunks[n].deleted.isNull(i) {
 		p |= deletedRow
 	}
+	if !t.chunks[n].passes.isSet(i) {
+		p |= filteredRow
+	}
 	return p
 }
 
@@ -149,7 +169,7 @@ func (t *table) lookupBy(columns []int) *lookup {
 	for e, p := range t.rows {
 		keys := picked[p.chunk()]
 		var null bool
-		if key, null = appendKey(key[:0], keys, p.row()); null || p.deleted() {
+		if key, null = appendKey(key[:0], keys, p.row()); null || !p.live() {
 			continue
 		}
 		hash := xxh3.Hash(key)

@@ -22,6 +22,10 @@ type tableScan struct {
 	byField string   // the by-field column whose members are read
 	members []string // its members
 	texts   []string // other columns of versions
+
+	aggregation *aggregation // nil: every row has its own versions
+	filters     conditions   // on rows that stand for a sample; all must hold
+	flags       conditions   // on stored samples, any of which makes a sample stale
 }
 
 // A chunk is a batch of a table, prepared for reading row by row.
@@ -30,6 +34,8 @@ type chunk struct {
 	keys             []keyColumn
 	texts            []cells // the members, then the other columns of versions
 	updated, deleted cells
+	passes           bitmap // the filters
+	flagged          bitmap // by a condition of staleness; unset if there is none
 }
 
 // time is what decides which row of a sample is the newest: when it was deleted or else written. No time is the
@@ -78,6 +84,9 @@ func (s *tableScan) query() store.Query {
 	for _, name := range s.texts {
 		add(name)
 	}
+	for _, name := range slices.Concat(s.filters.columns(), s.flags.columns()) {
+		add(name)
+	}
 	add(feature.ColUpdatedAt)
 	add(feature.ColDeletedAt)
 	if s.version != "" {
@@ -98,7 +107,13 @@ func (s *tableScan) prepare(b store.Batch) (chunk, error) {
 	if c.updated, err = timeColumn(b.RecordBatch, feature.ColUpdatedAt); err != nil {
 		return chunk{}, err
 	}
-	c.deleted, err = timeColumn(b.RecordBatch, feature.ColDeletedAt)
+	if c.deleted, err = timeColumn(b.RecordBatch, feature.ColDeletedAt); err != nil {
+		return chunk{}, err
+	}
+	if c.passes, err = s.filters.all(b.RecordBatch); err != nil {
+		return chunk{}, err
+	}
+	c.flagged, err = s.flags.any(b.RecordBatch)
 	return c, err
 }
 

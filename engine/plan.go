@@ -14,9 +14,6 @@ import (
 var (
 	// ErrPlan reports a feature or options from which no increment can be made, whatever rows the tables hold.
 	ErrPlan = errors.New("engine: cannot plan")
-	// ErrUnsupported reports a part of a feature or of the options that this package cannot resolve. It wraps
-	// ErrPlan.
-	ErrUnsupported = fmt.Errorf("%w: unsupported", ErrPlan)
 	// ErrRows reports rows that lack something they need.
 	ErrRows = errors.New("engine: unusable rows")
 )
@@ -25,6 +22,7 @@ var (
 // alone.
 type plan struct {
 	feature *feature.Feature
+	options Options
 	hashing Hashing
 	// sources are where expected samples come from: the parents in the spec's order, or the given samples alone.
 	sources []source
@@ -73,9 +71,9 @@ type sourceKey struct{ source, key int }
 // newPlan plans the resolve of f. Snapshots of parents are in the spec's order, nil where an optional parent has no
 // table; target is nil when there is no table, or nothing is to be compared.
 func newPlan(
-	f *feature.Feature, h Hashing, given *samples, parents []store.Snapshot, target store.Snapshot) (*plan, error,
+	f *feature.Feature, o Options, given *samples, parents []store.Snapshot, target store.Snapshot) (*plan, error,
 ) {
-	p := &plan{feature: f, hashing: h}
+	p := &plan{feature: f, options: o, hashing: o.Hashing}
 	err := p.addSources(given, parents)
 	if err == nil {
 		err = p.planJoin()
@@ -84,43 +82,15 @@ func newPlan(
 		err = p.planVersions()
 	}
 	if err == nil {
-		p.planFrames(target)
-	}
-	if err == nil && target != nil {
 		err = p.planTarget(target)
+	}
+	if err == nil {
+		p.planFrames(target)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
 	}
 	return p, nil
-}
-
-// checkSupported refuses what this package cannot resolve, before anything is read.
-func checkSupported(f *feature.Feature, o Options) error {
-	refuse := func(what string, args ...any) error {
-		return fmt.Errorf("resolve %q: %w: %s", f.Key(), ErrUnsupported, fmt.Sprintf(what, args...))
-	}
-	for _, p := range f.Parents() {
-		switch d := p.Dep; {
-		case d.Lineage.Kind == feature.ManyToOne:
-			return refuse("aggregation (lineage N:1) of parent %q", d.Feature)
-		case d.Lineage.Kind == feature.OneToMany:
-			return refuse("expansion (lineage 1:N) of parent %q", d.Feature)
-		case len(d.Filters) > 0 && o.Samples == nil:
-			return refuse("filters of parent %q", d.Feature)
-		}
-	}
-	switch {
-	case len(o.Filters) > 0:
-		return refuse("filters by feature")
-	case len(o.GlobalFilters) > 0:
-		return refuse("global filters")
-	case len(o.TargetFilters) > 0:
-		return refuse("target filters")
-	case len(o.StaleIf) > 0:
-		return refuse("staleness predicates")
-	}
-	return nil
 }
 
 // checkFeature refuses features that have no increment.

@@ -10,14 +10,14 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// joinNames are the columns that relate the parents' rows: the ids that all parents have, under their names in the
-// child, or the child's own ids if there are none.
+// joinNames are the columns that relate the parents' rows: those that identify the samples of all parents after the
+// lineage, under their names in the child, or the child's own ids if there are none.
 func (p *plan) joinNames() []string {
 	var join []string
 	for i, parent := range p.feature.Parents() {
-		ids := renamedIDs(parent)
+		ids := parent.OutputIDs(p.feature)
 		if i == 0 {
-			join = ids
+			join = distinct(ids)
 		} else {
 			join = slices.DeleteFunc(join, func(c string) bool { return !slices.Contains(ids, c) })
 		}
@@ -30,7 +30,8 @@ func (p *plan) joinNames() []string {
 
 // compareNames are the columns by which expected and stored samples are compared. Metaxy takes the join columns.
 // Where these are only a part of the child's ids, one sample would be compared with another one's row, so the ids
-// decide.
+// decide. The ids of a feature that expands a parent are only known once it is computed, unless the other parents
+// have them; its samples are compared by the join columns, and stand for all their children.
 func (p *plan) compareNames() []string {
 	join, ids := p.joinNames(), idColumns(p.feature)
 	for _, c := range join {
@@ -38,12 +39,31 @@ func (p *plan) compareNames() []string {
 			return join
 		}
 	}
+	known := p.knownIDs()
 	for _, id := range ids {
 		if !slices.ContainsFunc(p.sources, func(s source) bool { return s.has(id) }) {
 			return join
 		}
+		if known != nil && !slices.Contains(known, id) {
+			return join
+		}
 	}
 	return ids
+}
+
+// knownIDs are the columns that identify the parents' samples after the lineage, where it is not one to one; nil if
+// other columns of the parents can be ids too.
+func (p *plan) knownIDs() []string {
+	identity := true
+	known := []string{}
+	for _, parent := range p.feature.Parents() {
+		identity = identity && parent.Dep.Lineage.Kind == feature.OneToOne
+		known = append(known, parent.OutputIDs(p.feature)...)
+	}
+	if identity || p.given() {
+		return nil
+	}
+	return known
 }
 
 func (s *source) has(name string) bool { _, ok := s.column(name); return ok }
@@ -83,6 +103,12 @@ func (p *plan) planJoin() error {
 			continue
 		}
 		if err := p.sources[i].planIDs(idColumns(parent.Feature)); err != nil {
+			return err
+		}
+		if parent.Dep.Lineage.Kind != feature.ManyToOne {
+			continue
+		}
+		if err := p.sources[i].planAggregation(p.feature, parent); err != nil {
 			return err
 		}
 	}
@@ -148,10 +174,23 @@ func (s *source) planIDs(ids []string) error {
 	return nil
 }
 
-// planTarget decides what is read of the feature's own table.
+// planTarget decides what is read of the feature's own table, which is nil if there is none.
 func (p *plan) planTarget(snap store.Snapshot) error {
+	var columns []sourceColumn
+	if snap != nil {
+		columns = tableColumns(snap.Schema())
+	}
+	name := fmt.Sprintf("the table of %q", p.feature.Key())
+	filters, err := p.targetConditions(name, columns)
+	if err != nil {
+		return err
+	}
+	flags, err := p.staleConditions(name, columns)
+	if err != nil || snap == nil {
+		return err
+	}
 	t := &tableScan{key: p.feature.Key(), snap: snap, version: p.feature.Version(),
-		texts: []string{feature.ColProvenance}}
+		texts: []string{feature.ColProvenance}, filters: filters, flags: flags}
 	for _, k := range p.compare {
 		f, ok := store.Column(snap.Schema(), k.name)
 		if !ok {

@@ -17,25 +17,37 @@ const nullRight = feature.ColDeletedAt + "_right"
 // addSources plans where expected samples come from.
 func (p *plan) addSources(given *samples, snaps []store.Snapshot) error {
 	if given != nil {
+		name, columns := "the given samples", tableColumns(given.schema)
+		filters, err := p.targetConditions(name, columns)
+		if err != nil {
+			return err
+		}
 		p.sources = []source{{
-			name: "the given samples", samples: given, columns: tableColumns(given.schema),
-			scan: tableScan{key: p.feature.Key(), byField: feature.ColProvenanceByField},
+			name: name, samples: given, columns: columns,
+			scan: tableScan{key: p.feature.Key(), byField: feature.ColProvenanceByField, filters: filters},
 		}}
 		p.order = []int{0}
 		return nil
 	}
 	for i, parent := range p.feature.Parents() {
 		var columns []sourceColumn
+		var schema *arrow.Schema
 		if snaps[i] != nil {
 			var err error
-			if columns, err = parentColumns(parent, snaps[i].Schema()); err != nil {
+			schema = snaps[i].Schema()
+			if columns, err = parentColumns(p.feature, parent, schema); err != nil {
 				return fmt.Errorf("parent %q: %w", parent.Feature.Key(), err)
 			}
 		}
+		name := fmt.Sprintf("parent %q", parent.Feature.Key())
+		filters, err := p.parentConditions(parent, name, schema)
+		if err != nil {
+			return err
+		}
 		p.sources = append(p.sources, source{
-			name: fmt.Sprintf("parent %q", parent.Feature.Key()), columns: columns, optional: parent.Dep.Optional,
+			name: name, columns: columns, optional: parent.Dep.Optional,
 			scan: tableScan{key: parent.Feature.Key(), snap: snaps[i], version: parent.Feature.Version(),
-				byField: feature.ColDataVersionByField},
+				byField: feature.ColDataVersionByField, filters: filters},
 		})
 	}
 	for _, optional := range []bool{false, true} {
@@ -57,8 +69,8 @@ func tableColumns(s *arrow.Schema) []sourceColumn {
 }
 
 // parentColumns are the columns that a parent gives to its child: its ids first, then the others in table order,
-// renamed and selected.
-func parentColumns(parent feature.Parent, table *arrow.Schema) ([]sourceColumn, error) {
+// renamed and selected. A selection keeps what the lineage needs: the ids, unless it names columns of its own.
+func parentColumns(f *feature.Feature, parent feature.Parent, table *arrow.Schema) ([]sourceColumn, error) {
 	ids := idColumns(parent.Feature)
 	var all []sourceColumn
 	for _, f := range readOrder(table, ids) {
@@ -77,7 +89,11 @@ func parentColumns(parent feature.Parent, table *arrow.Schema) ([]sourceColumn, 
 	if parent.Dep.Select == nil {
 		return all, nil
 	}
-	wanted := slices.Concat(parent.Dep.Select, renamedIDs(parent))
+	needed := renamedIDs(parent)
+	if len(parent.Dep.Lineage.On) > 0 {
+		needed = parent.OutputIDs(f)
+	}
+	wanted := slices.Concat(parent.Dep.Select, needed)
 	var out []sourceColumn
 	for _, name := range distinct(wanted) {
 		i := slices.IndexFunc(all, func(c sourceColumn) bool { return c.name == name })

@@ -137,10 +137,9 @@ func (v *versioner) computeField(f *fieldPlan, rows []uint32) bool {
 	for k := range f.inputs {
 		in := &f.inputs[k]
 		v.input = append(v.input, in.prefix...)
-		if t := v.tables[in.source]; rows[in.source] != none {
-			p := t.rows[rows[in.source]]
-			if c := &t.chunks[p.chunk()].texts[in.text]; !c.isNull(p.row()) {
-				v.input = c.appendText(v.input, p.row())
+		if entry := rows[in.source]; entry != none {
+			if c, row := v.tables[in.source].text(entry, in.text); !c.isNull(row) {
+				v.input = c.appendText(v.input, row)
 				continue
 			}
 		}

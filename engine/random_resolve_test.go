@@ -68,7 +68,15 @@ func TestResolveAgreesWithReference(t *testing.T) {
 			if f.Root() {
 				continue
 			}
-			inc, want := w.resolve(f, s), refResolve(f, w.hashing, tables)
+			o := Options{Hashing: w.hashing}
+			if seed%2 == 1 {
+				o = w.randomOptions(f, seen)
+			}
+			for _, p := range f.Parents() {
+				seen[p.Dep.Lineage.Kind.String()]++
+				seen["dep filters"] += len(p.Dep.Filters)
+			}
+			inc, want := w.resolveWith(f, s, o), refResolve(f, tables, o)
 			for status, rows := range map[Status][]refRow{New: want.fresh, Stale: want.stale, Orphaned: want.orphaned} {
 				seen[status.String()] += len(rows)
 				if g, w := incrementTexts(t, inc, status), texts(t, rows); !slices.Equal(g, w) {
@@ -82,7 +90,8 @@ func TestResolveAgreesWithReference(t *testing.T) {
 			seen[fmt.Sprintf("%d parents", len(f.Parents()))]++
 		}
 	}
-	for _, what := range []string{"new", "stale", "orphaned", "unresolvable", "1 parents", "2 parents", "3 parents"} {
+	for _, what := range []string{"new", "stale", "orphaned", "unresolvable", "1 parents", "2 parents", "3 parents",
+		"1:1", "1:N", "N:1", "dep filters", "filters", "target filters", "predicates"} {
 		if seen[what] < 50 {
 			t.Errorf("the worlds have too little of what they should test: %v", seen)
 		}
@@ -137,12 +146,20 @@ func (w *world) writeAll(f *feature.Feature, s store.Store) {
 	inc := w.resolve(f, s)
 	w.clock += 1_000_000
 	stamp := Stamp{Now: time.UnixMicro(w.clock), Hashing: w.hashing}
+	if expands(f) && inc.Count(Stale) > 0 {
+		w.buryAll(f, s, stamp) // a run buries the children that are not made again; here, all of them
+		inc = w.resolve(f, s)
+		stamp.Now = stamp.Now.Add(time.Second)
+	}
 	for _, status := range []Status{New, Stale, Orphaned} {
 		seal := Seal
 		if status == Orphaned {
 			seal = Tombstones
 		}
 		for _, rec := range collect(w.t, inc.Batches(context.Background(), status, nil, 0)) {
+			if status != Orphaned {
+				rec = w.children(f, rec)
+			}
 			rows, err := seal(f, rec, stamp)
 			if err != nil {
 				w.t.Fatal(err)

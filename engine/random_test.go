@@ -84,6 +84,9 @@ func (w *world) spec(i int, before []feature.Definition) feature.Spec {
 	w.rng.Shuffle(len(parents), func(a, b int) { parents[a], parents[b] = parents[b], parents[a] })
 	parents = joinable(parents[:min(len(parents), 1+w.rng.IntN(3))])
 	s.IDColumns = nil
+	if w.rng.IntN(6) == 0 && w.aggregateAll(&s, before) {
+		return s
+	}
 	for _, p := range parents {
 		s.Deps = append(s.Deps, w.dep(p.Spec, len(parents) > 1))
 		s.IDColumns = distinct(append(s.IDColumns, p.Spec.IDColumns...))
@@ -95,6 +98,9 @@ func (w *world) spec(i int, before []feature.Definition) feature.Spec {
 		if len(s.Deps) > 0 && w.rng.IntN(3) == 0 {
 			s.Fields[k].Deps = feature.FieldDeps{On: []feature.FieldDep{{Feature: pick(w.rng, s.Deps).Feature}}}
 		}
+	}
+	if w.rng.IntN(2) == 0 && w.lineage(&s, i, parents) {
+		return s
 	}
 	// Ids that only an optional parent has would be null where it has no row.
 	if required := w.requiredIDs(s, parents); len(required) < len(s.IDColumns) {
@@ -179,7 +185,7 @@ func (w *world) fill(f *feature.Feature) {
 	for _, s := range []Status{New, Stale} {
 		for _, rec := range collect(w.t, inc.Batches(context.Background(), s, nil, 1+w.rng.IntN(4))) {
 			if w.rng.IntN(4) > 0 {
-				w.rows[f.Key()] = append(w.rows[f.Key()], w.seal(f, rec))
+				w.rows[f.Key()] = append(w.rows[f.Key()], w.seal(f, w.children(f, rec)))
 			}
 		}
 	}
@@ -300,7 +306,11 @@ func (w *world) shuffle(recs []arrow.RecordBatch) []arrow.RecordBatch {
 }
 
 func (w *world) resolve(f *feature.Feature, s store.Store) *Increment {
-	inc, err := Resolve(context.Background(), s, f, Options{Hashing: w.hashing})
+	return w.resolveWith(f, s, Options{Hashing: w.hashing})
+}
+
+func (w *world) resolveWith(f *feature.Feature, s store.Store, o Options) *Increment {
+	inc, err := Resolve(context.Background(), s, f, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

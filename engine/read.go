@@ -23,6 +23,9 @@ type ReadOptions struct {
 	AllFeatureVersions bool
 	// FeatureVersion narrows AllFeatureVersions, without which it is an error, to one version; "" does not.
 	FeatureVersion string
+	// Filters leave out the rows for which any of these conditions does not hold; see package filter. They see the newest
+	// row of a sample, so that an older one never takes its place. Nil leaves out none.
+	Filters []string
 	// IncludeDeleted yields soft-deleted samples too; false leaves them out.
 	IncludeDeleted bool
 }
@@ -90,8 +93,12 @@ func newReading(snap store.Snapshot, f *feature.Feature, o ReadOptions) (*readin
 		}
 		r.scan.keys, r.scan.ids = append(r.scan.keys, id), append(r.scan.ids, i)
 	}
-	all := storedFrame(snap, idColumns(f))
+	name, columns := fmt.Sprintf("the table of %q", f.Key()), tableColumns(snap.Schema())
 	var err error
+	if r.scan.filters, err = bindConditions("filter", name, o.Filters, columns); err != nil {
+		return nil, fmt.Errorf("read %q: %w", f.Key(), err)
+	}
+	all := storedFrame(snap, idColumns(f))
 	if r.frame, err = all.pick(o.Columns); err != nil {
 		return nil, fmt.Errorf("read %q: %w", f.Key(), err)
 	}
@@ -108,14 +115,14 @@ func (r *reading) newest(ctx context.Context) iter.Seq2[arrow.RecordBatch, error
 		}
 		var refs []store.RowRef
 		for e, p := range t.rows {
-			if r.options.IncludeDeleted || !p.deleted() {
+			if !p.filtered() && (r.options.IncludeDeleted || !p.deleted()) {
 				refs = append(refs, t.ref(uint32(e)))
 			}
 		}
 		slices.Sort(refs)
 		reader := frameReader{frame: r.frame, sources: []fetcher{r.scan.snap}}
 		for chunk := range slices.Chunk(refs, readBatch) {
-			rec, err := reader.read(ctx, [][]store.RowRef{chunk})
+			rec, err := reader.read(ctx, rowSet{refs: [][]store.RowRef{chunk}})
 			if !yield(rec, err) || err != nil {
 				return
 			}
@@ -130,7 +137,7 @@ func (r *reading) history(ctx context.Context) iter.Seq2[arrow.RecordBatch, erro
 		if _, ok := store.Column(r.scan.snap.Schema(), feature.ColDeletedAt); ok {
 			q.Columns = append(q.Columns, feature.ColDeletedAt)
 		}
-		q.Columns = distinct(q.Columns)
+		q.Columns = distinct(append(q.Columns, r.scan.filters.columns()...))
 		if r.scan.version != "" {
 			q.Where = []store.Equal{{Column: feature.ColFeatureVersion, Value: r.scan.version}}
 		}
@@ -150,12 +157,16 @@ func (r *reading) history(ctx context.Context) iter.Seq2[arrow.RecordBatch, erro
 	}
 }
 
-// live leaves out deletions, unless they are wanted, and columns that are not.
+// live leaves out deletions, unless they are wanted, what the filters leave out, and columns that are not wanted.
 func (r *reading) live(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
 	var rows []int
 	deleted := columnOf(rec, feature.ColDeletedAt)
+	passes, err := r.scan.filters.all(rec)
+	if err != nil {
+		return nil, err
+	}
 	for i := range int(rec.NumRows()) {
-		if r.options.IncludeDeleted || deleted == nil || deleted.IsNull(i) {
+		if passes.isSet(i) && (r.options.IncludeDeleted || deleted == nil || deleted.IsNull(i)) {
 			rows = append(rows, i)
 		}
 	}

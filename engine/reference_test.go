@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
 
-// This is Resolve once more, for identity lineage, by plain loops over rows in maps, as the rules are written. It is
+// This is Resolve once more, by plain loops over rows in maps, as the rules are written. It is
 // slow and shares no code with the package but the hash functions.
 
 // A refRow is a row: its columns by name. Values are nil, string, int64, bool or, for by-field columns, a refRow.
@@ -66,38 +67,53 @@ func refTime(row refRow) int64 {
 	return -1 << 63
 }
 
-// refParent is a parent's rows as the child sees them: renamed, selected, and with the data versions under the
-// parent's key.
-func refParent(p feature.Parent, rows []refRow) []refRow {
+// refParent is a parent's rows as the child sees them: filtered, renamed, selected, and with the data versions under the
+// parent's key, which an aggregation makes of those of the group.
+func refParent(f *feature.Feature, p feature.Parent, rows []refRow, o *Options) []refRow {
+	runtime := slices.Concat(o.Filters[p.Feature.Key()], o.GlobalFilters)
 	rename := func(c string) string {
 		if n, ok := p.Dep.Rename[c]; ok {
 			return n
 		}
 		return c
 	}
+	kept := p.Feature.Spec().IDColumns
+	if len(p.Dep.Lineage.On) > 0 {
+		kept = nil
+	}
 	var out []refRow
 	for _, row := range refLatest(rows, p.Feature) {
-		seen := refRow{string("versions of " + p.Feature.Key()): row[feature.ColDataVersionByField]}
+		seen, renamed := refRow{string("versions of " + p.Feature.Key()): row[feature.ColDataVersionByField]}, refRow{}
+		seen["order"] = refOrder(p, row)
+		for c, v := range row {
+			renamed[rename(c)] = v
+		}
+		if !refPasses(row, runtime) || !refPasses(renamed, p.Dep.Filters) {
+			continue
+		}
 		for c, v := range row {
 			selected := p.Dep.Select == nil || slices.Contains(p.Dep.Select, rename(c)) ||
-				slices.Contains(p.Feature.Spec().IDColumns, c)
+				slices.Contains(kept, c) || slices.Contains(p.Dep.Lineage.On, rename(c))
 			if !feature.IsSystemColumn(c) && !strings.HasPrefix(c, feature.ColDeletedAt) && selected {
 				seen[rename(c)] = v
 			}
 		}
 		out = append(out, seen)
 	}
+	if p.Dep.Lineage.Kind == feature.ManyToOne {
+		refAggregate(p, out, refOutput(f, p), o.Hashing)
+	}
+	for _, row := range out {
+		delete(row, "order")
+	}
 	return out
 }
 
-// refJoinColumns are the renamed ids that all parents share.
+// refJoinColumns are the columns that identify the samples of all parents.
 func refJoinColumns(f *feature.Feature) []string {
 	count := map[string]int{}
 	for _, p := range f.Parents() {
-		for _, id := range p.Feature.Spec().IDColumns {
-			if n, ok := p.Dep.Rename[id]; ok {
-				id = n
-			}
+		for _, id := range refOutput(f, p) {
 			count[id]++
 		}
 	}
@@ -144,7 +160,7 @@ func refJoin(left, right []refRow, columns []string, keepLeft, keepRight bool) [
 }
 
 // refExpected joins the parents: the required ones, then what the optional ones add.
-func refExpected(f *feature.Feature, tables map[feature.Key][]refRow) []refRow {
+func refExpected(f *feature.Feature, tables map[feature.Key][]refRow, o *Options) []refRow {
 	var out []refRow
 	first, allOptional := true, true
 	for _, optional := range []bool{false, true} {
@@ -152,7 +168,7 @@ func refExpected(f *feature.Feature, tables map[feature.Key][]refRow) []refRow {
 			if p.Dep.Optional != optional {
 				continue
 			}
-			rows := refParent(p, tables[p.Feature.Key()])
+			rows := refParent(f, p, tables[p.Feature.Key()], o)
 			if first {
 				out, first, allOptional = rows, false, optional
 				continue
@@ -201,31 +217,42 @@ func refVersions(f *feature.Feature, h Hashing, row refRow) bool {
 	return complete
 }
 
-// refResolve compares the expected with the stored rows, by the feature's ids.
-func refResolve(f *feature.Feature, h Hashing, tables map[feature.Key][]refRow) refResult {
+// refResolve compares the expected with the stored rows.
+func refResolve(f *feature.Feature, tables map[feature.Key][]refRow, o Options) refResult {
 	var out refResult
-	current := refLatest(tables[f.Key()], f)
+	var current []refRow
+	for _, row := range refLatest(tables[f.Key()], f) {
+		if refPasses(row, slices.Concat(o.Filters[f.Key()], o.GlobalFilters, o.TargetFilters)) {
+			current = append(current, row)
+		}
+	}
+	compare := refCompareColumns(f)
 	expected := map[string]bool{}
-	for _, row := range refExpected(f, tables) {
-		key, ok := refKey(row, f.Spec().IDColumns)
+	for _, row := range refExpected(f, tables, &o) {
+		key, ok := refKey(row, compare)
 		expected[key] = expected[key] || ok
-		var stored refRow
+		complete := refVersions(f, o.Hashing, row)
+		stored, stale := false, false
 		for _, c := range current {
-			if ck, _ := refKey(c, f.Spec().IDColumns); ok && ck == key {
-				stored = c
+			if ck, _ := refKey(c, compare); ok && ck == key {
+				stored = true
+				stale = stale || c[feature.ColProvenance] != row[feature.ColProvenance] || refAny(c, o.StaleIf) == true
 			}
 		}
-		switch complete := refVersions(f, h, row); {
+		switch {
 		case !complete:
 			out.unresolvable++
-		case stored == nil:
+		case !stored:
 			out.fresh = append(out.fresh, row)
-		case stored[feature.ColProvenance] != row[feature.ColProvenance]:
+		case stale:
 			out.stale = append(out.stale, row)
 		}
 	}
 	for _, c := range current {
-		if key, _ := refKey(c, f.Spec().IDColumns); !expected[key] {
+		if key, _ := refKey(c, compare); !expected[key] {
+			if c = maps.Clone(c); len(o.StaleIf) > 0 {
+				c["__stale_by_predicate"] = refAny(c, o.StaleIf)
+			}
 			out.orphaned = append(out.orphaned, c)
 		}
 	}

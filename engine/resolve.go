@@ -22,18 +22,23 @@ type Options struct {
 	Samples iter.Seq2[arrow.RecordBatch, error]
 	// SkipComparison makes every expected sample new. False compares with the stored samples.
 	SkipComparison bool
-	// Filters keep the rows of a feature, parent or resolved, for which all hold. Nil keeps all.
+	// Filters keep those samples of a feature, parent or resolved, for which all conditions hold (see package filter),
+	// by the columns of its table. Features that are neither are not looked at. Nil keeps all. As in Metaxy, a filter on
+	// the resolved feature leaves out stored and given samples, but not what the parents make: a sample that is stored
+	// and left out is new.
 	Filters map[feature.Key][]string
-	// GlobalFilters apply to every table that is read. Nil keeps all rows.
+	// GlobalFilters apply like Filters to every feature whose table is read. Nil keeps all samples.
 	GlobalFilters []string
-	// TargetFilters apply to the stored and the given samples of the resolved feature. Nil keeps all rows.
+	// TargetFilters apply like Filters to the resolved feature. Nil keeps all samples.
 	TargetFilters []string
-	// StaleIf are conditions on stored samples, any of which makes a sample stale. Nil leaves it to the versions.
+	// StaleIf are conditions on stored samples, any of which makes a sample stale that is expected too. With any,
+	// orphaned samples have the column __stale_by_predicate, as in Metaxy. Nil leaves it to the versions.
 	StaleIf []string
 }
 
 // Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the
-// same increment whatever their order. A parent without a table gives an error wrapping store.ErrNoTable; a feature
+// same increment whatever their order. Of a store with fallbacks (see store.WithFallback) only parents are read from
+// these, never what is stored of f itself. A parent without a table gives an error wrapping store.ErrNoTable; a feature
 // or options that cannot work give one wrapping ErrPlan.
 func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*Increment, error) {
 	p, err := prepare(ctx, r, f, o)
@@ -57,9 +62,6 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 
 // prepare checks the feature and the options, opens the tables and plans the resolve.
 func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*plan, error) {
-	if err := checkSupported(f, o); err != nil {
-		return nil, err
-	}
 	if err := checkFeature(f, o); err != nil {
 		return nil, err
 	}
@@ -76,12 +78,12 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	}
 	var target store.Snapshot
 	if !o.SkipComparison {
-		target, err = open(ctx, r, f.Key(), o.Hashing)
+		target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
 		if err != nil && !errors.Is(err, store.ErrNoTable) {
 			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
 		}
 	}
-	return newPlan(f, o.Hashing, given, parents, target)
+	return newPlan(f, o, given, parents, target)
 }
 
 // openParents opens the tables of f's parents, in the order of the spec. An optional parent's may be missing, and is
@@ -126,6 +128,9 @@ func (p *plan) load(ctx context.Context) (sources []*table, target *table, err e
 				sources[i], err = s.scan.load(ctx)
 			default:
 				sources[i] = newTable(nil)
+			}
+			if a := p.sources[i].scan.aggregation; a != nil && err == nil {
+				a.aggregate(sources[i], len(p.sources[i].scan.members), p.hashing)
 			}
 			return err
 		})

@@ -95,7 +95,6 @@ func TestResolveRefuses(t *testing.T) {
 	t.Parallel()
 	bare := func(key feature.Key) feature.Dep { return feature.Dep{Feature: key, Select: []string{}} }
 	group := feature.Lineage{Kind: feature.ManyToOne}
-	split := feature.Lineage{Kind: feature.OneToMany, On: []string{"id"}}
 	a := []feature.Dep{{Feature: "a"}}
 	tests := []struct {
 		name string
@@ -104,14 +103,19 @@ func TestResolveRefuses(t *testing.T) {
 		want string
 		is   error
 	}{
-		{"aggregation", []feature.Dep{{Feature: "a", Lineage: group}}, Options{}, `"a"`, ErrUnsupported},
-		{"expansion", []feature.Dep{{Feature: "a", Lineage: split}}, Options{}, `"a"`, ErrUnsupported},
-		{"parent filter", []feature.Dep{{Feature: "a", Filters: []string{"c > 1"}}}, Options{}, `filters of parent "a"`,
-			ErrUnsupported},
-		{"filter", a, Options{Filters: map[feature.Key][]string{"a": {"c"}}}, "filters by feature", ErrUnsupported},
-		{"global filter", a, Options{GlobalFilters: []string{"c > 1"}}, "global filters", ErrUnsupported},
-		{"target filter", a, Options{TargetFilters: []string{"c"}}, "target filters", ErrUnsupported},
-		{"predicate", a, Options{StaleIf: []string{"c"}}, "staleness", ErrUnsupported},
+		{"grouping by nothing", []feature.Dep{{Feature: "a", Lineage: feature.Lineage{Kind: feature.ManyToOne,
+			On: []string{"nope"}}}}, Options{}, `no column "nope"`, ErrPlan},
+		{"grouping by a list", []feature.Dep{{Feature: "l", Lineage: group}}, Options{}, `column "id" of parent "l"`, ErrPlan},
+		{"expanding nothing", []feature.Dep{{Feature: "a", Lineage: feature.Lineage{Kind: feature.OneToMany,
+			On: []string{"nope"}}}}, Options{}, `"nope"`, ErrPlan},
+		{"parent filter", []feature.Dep{{Feature: "a", Filters: []string{"nope > 1"}}}, Options{},
+			`filter "nope > 1" on parent "a": there is no column "nope"`, ErrPlan},
+		{"parent filter before renaming", []feature.Dep{{Feature: "a", Rename: map[string]string{"c": "c2"},
+			Filters: []string{"c > 1"}}}, Options{}, `no column "c"`, ErrPlan},
+		{"filter of another type", a, Options{Filters: map[feature.Key][]string{"a": {"c > 'x'"}}}, `"c"`, ErrPlan},
+		{"broken filter", a, Options{GlobalFilters: []string{"c >"}}, `filter "c >" on parent "a"`, ErrPlan},
+		{"target filter", a, Options{TargetFilters: []string{"nope"}}, `the table of "t": there is no column "nope"`, ErrPlan},
+		{"predicate", a, Options{StaleIf: []string{"nope"}}, `staleness predicate "nope"`, ErrPlan},
 		{"collision", []feature.Dep{{Feature: "a"}, {Feature: "b"}}, Options{}, `"c"`, ErrPlan},
 		{"rename", []feature.Dep{{Feature: "a", Rename: map[string]string{"nope": "c2"}}}, Options{}, `"nope"`, ErrPlan},
 		{"rename onto", []feature.Dep{{Feature: "a", Rename: map[string]string{"c": "d"}}}, Options{}, `"d"`, ErrPlan},
@@ -141,7 +145,7 @@ func refusals(t *testing.T, deps []feature.Dep) *scene {
 	t.Helper()
 	s := newScene(t, xy("a"), xy("b"), xy("n"), xy("l"), xy("empty"), xy("t", deps...))
 	ids := map[feature.Key][2]string{
-		"a": {"string", `"1"`}, "b": {"string", `"1"`}, "n": {"int64", "1"}, "l": {"list<string>", `["1"]`},
+		"a": {"string", `"1"`}, "t": {"string", `"1"`}, "b": {"string", `"1"`}, "n": {"int64", "1"}, "l": {"list<string>", `["1"]`},
 	}
 	for key, id := range ids {
 		rec := s.rows("id:"+id[0]+" c:int64 d:int64 "+sceneVersions,

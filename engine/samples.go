@@ -96,6 +96,9 @@ func (s *samples) table(scan *tableScan) (*table, error) {
 		if c.texts, err = textColumns(rec, feature.ColProvenanceByField, scan.members, nil); err != nil {
 			return nil, err
 		}
+		if c.passes, err = scan.filters.all(rec); err != nil {
+			return nil, err
+		}
 		t.addAll(c, int(rec.NumRows()))
 	}
 	return t, nil

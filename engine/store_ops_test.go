@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -18,10 +19,6 @@ func TestStoreOpsVectors(t *testing.T) {
 			t.Parallel()
 			op := &c.Operation
 			switch {
-			case len(op.Filters) > 0 && string(op.Filters) != "null":
-				t.Skip("filters are applied by the caller of this package")
-			case len(c.FallbackTables) > 0:
-				t.Skip("fallback stores are not part of this package")
 			case op.Op == "read":
 				c.read(t)
 			case op.Op == "write":
@@ -42,11 +39,17 @@ func (c *vectorCase) stamp() Stamp {
 	}
 }
 
-func (c *vectorCase) readOptions() ReadOptions {
+func (c *vectorCase) readOptions(t *testing.T) ReadOptions {
+	var filters []string
+	if len(c.Operation.Filters) > 0 {
+		if err := json.Unmarshal(c.Operation.Filters, &filters); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return ReadOptions{
 		Columns: c.Operation.Columns, AllSamples: c.Operation.WithSampleHistory,
 		AllFeatureVersions: c.Operation.WithFeatureHistory, FeatureVersion: c.Operation.FeatureVersion,
-		IncludeDeleted: c.Operation.IncludeSoftDeleted,
+		IncludeDeleted: c.Operation.IncludeSoftDeleted, Filters: filters,
 	}
 }
 
@@ -57,7 +60,7 @@ func (c *vectorCase) read(t *testing.T) {
 	var got []arrow.RecordBatch
 	snap, err := c.store(t).Snapshot(ctx, f.Key())
 	if err == nil {
-		schema, err = ReadSchema(snap, f, c.readOptions())
+		schema, err = ReadSchema(snap, f, c.readOptions(t))
 	}
 	if c.Expected.Error != nil {
 		if err == nil {
@@ -68,7 +71,7 @@ func (c *vectorCase) read(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got = collect(t, Read(ctx, snap, f, c.readOptions()))
+	got = collect(t, Read(ctx, snap, f, c.readOptions(t)))
 	checkFrame(t, "the table read", schema, got, c.Expected.Frame.record(t))
 	for i, column := range c.Expected.Frame.Columns {
 		if schema.Field(i).Name != column[0] {
@@ -102,7 +105,7 @@ func (c *vectorCase) delete(t *testing.T) {
 		t.Fatal(err)
 	}
 	var dead []arrow.RecordBatch
-	for _, rec := range collect(t, Read(ctx, snap, f, c.readOptions())) {
+	for _, rec := range collect(t, Read(ctx, snap, f, c.readOptions(t))) {
 		rec, err := Tombstones(f, rec, c.stamp())
 		if err != nil {
 			t.Fatal(err)

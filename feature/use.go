@@ -81,7 +81,7 @@ func (c *checker) selections(f *Feature) {
 		for _, column := range p.selected() {
 			count[column]++
 		}
-		for _, column := range append(p.renamedIDs(), p.outputIDs(f)...) {
+		for _, column := range append(p.renamedIDs(), p.OutputIDs(f)...) {
 			ids[column] = true
 		}
 	}
@@ -125,8 +125,9 @@ func (p Parent) renamed(columns []string) []string {
 
 func (p Parent) renamedIDs() []string { return p.renamed(p.Feature.spec.IDColumns) }
 
-// outputIDs returns the columns that identify the parent's samples once the lineage has been applied.
-func (p Parent) outputIDs(f *Feature) []string {
+// OutputIDs returns the columns, by their names in the child f, that identify the parent's samples once the lineage has
+// been applied: the ids of an identity, what an aggregation groups by, what an expansion starts from.
+func (p Parent) OutputIDs(f *Feature) []string {
 	switch p.Dep.Lineage.Kind {
 	case ManyToOne:
 		if p.Dep.Lineage.On == nil {

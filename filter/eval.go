@@ -44,6 +44,26 @@ func (e *Expr) Match(rec arrow.RecordBatch) ([]bool, error) {
 	return passes, nil
 }
 
+// Truth returns for each row of rec whether the condition is true, false, or unknown (null). The error is that of Match.
+func (e *Expr) Truth(rec arrow.RecordBatch) (*array.Boolean, error) {
+	t, err := bind(e.root, rec)
+	if err != nil {
+		return nil, fmt.Errorf("%w, in %q", err, e.text)
+	}
+	b := array.NewBooleanBuilder(memory.DefaultAllocator)
+	for i := range int(rec.NumRows()) {
+		switch t(i) {
+		case isUnknown:
+			b.AppendNull()
+		case isTrue:
+			b.Append(true)
+		case isFalse:
+			b.Append(false)
+		}
+	}
+	return b.NewBooleanArray(), nil
+}
+
 // Check returns the error that Match would give on rows of this schema.
 func (e *Expr) Check(schema *arrow.Schema) error {
 	columns := make([]arrow.Array, schema.NumFields())
