@@ -57,7 +57,7 @@ func (a *app) explain(ctx context.Context, log *slog.Logger, name string, ids []
 	}
 	samples := make([]map[string]string, len(ids))
 	for i, id := range ids {
-		if samples[i], err = parseID(id, f.Spec().IDColumns); err != nil {
+		if samples[i], err = parseID(id, engine.SampleColumns(f)); err != nil {
 			return setupf("id %q: %w", id, err)
 		}
 	}
@@ -176,7 +176,7 @@ func explainText(w io.Writer, f *feature.Feature, found []engine.Explanation) er
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s %s: %s\n", f.Key(), idText(x.ID, f.Spec().IDColumns), x.Verdict)
+		fmt.Fprintf(&b, "%s %s: %s\n", f.Key(), idText(x.ID, engine.SampleColumns(f)), x.Verdict)
 		for _, reason := range x.Reasons {
 			fmt.Fprintf(&b, "  %s\n", printable(reason))
 		}
