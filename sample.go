@@ -3,7 +3,6 @@ package metaxy
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -46,50 +45,22 @@ type relation struct {
 // relationOf finds the columns by which a feature's samples are told apart. These are its id columns, but the ids of a
 // feature that expands its parent are only known after the work, so that its samples are the parent's.
 func relationOf(f *feature.Feature) relation {
-	ids := f.Spec().IDColumns
-	r := relation{keys: ids}
-	var shared []string
-	for i, p := range f.Parents() {
-		var out, renamed []string
-		for _, id := range p.Feature.Spec().IDColumns {
-			if to, ok := p.Dep.Rename[id]; ok {
-				id = to
-			}
-			renamed = append(renamed, id)
-		}
-		switch l := p.Dep.Lineage; l.Kind {
+	r := relation{keys: engine.SampleColumns(f)}
+	for _, p := range f.Parents() {
+		switch p.Dep.Lineage.Kind {
 		case feature.ManyToOne:
 			r.aggregates = true
-			r.inputs = append(r.inputs, renamed...)
-			if out = l.On; out == nil {
-				out = ids
+			for _, id := range p.Feature.Spec().IDColumns {
+				if to, ok := p.Dep.Rename[id]; ok {
+					id = to
+				}
+				r.inputs = append(r.inputs, id)
 			}
 		case feature.OneToMany:
 			r.expands = true
-			out = l.On
-		default:
-			out = renamed
 		}
-		if i == 0 {
-			shared = out
-		} else {
-			shared = intersect(shared, out)
-		}
-	}
-	if r.expands && len(shared) > 0 {
-		r.keys = shared
 	}
 	return r
-}
-
-func intersect(a, b []string) []string {
-	var out []string
-	for _, s := range a {
-		if slices.Contains(b, s) {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // of reports whether the sample with the key belongs to the shard.

@@ -26,6 +26,8 @@ func benchGraph() *feature.Graph {
 		feature.Spec{Key: "one", IDColumns: []string{"id"}, Fields: fields, Deps: []feature.Dep{{Feature: "a"}}},
 		feature.Spec{Key: "two", IDColumns: []string{"id"}, Fields: fields, Deps: []feature.Dep{
 			{Feature: "a"}, {Feature: "b", Select: []string{}}}},
+		feature.Spec{Key: "group", IDColumns: []string{"id"}, Fields: fields, Deps: []feature.Dep{
+			{Feature: "a", Lineage: feature.Lineage{Kind: feature.ManyToOne}}}},
 	)
 }
 
@@ -93,7 +95,7 @@ func benchStore(b *testing.B, g *feature.Graph, n int, children ...feature.Key) 
 }
 
 func BenchmarkResolve(b *testing.B) {
-	for _, key := range []feature.Key{"one", "two"} {
+	for _, key := range []feature.Key{"one", "two", "group"} {
 		b.Run(string(key), func(b *testing.B) {
 			g := benchGraph()
 			s := benchStore(b, g, benchRows, key)

@@ -68,8 +68,8 @@ type InputExplanation struct {
 }
 
 // Explain says of each of the samples why it is, or is not, in the increment that Resolve returns with the same
-// options. Each id maps the columns by which samples are compared, which are the feature's id columns, to their
-// values as text.
+// options. Each id maps the columns by which samples are compared (see [SampleColumns]) to their values as text. Of an
+// expanded sample, one of the stored rows is shown: one that makes it stale, if there is any.
 func Explain(
 	ctx context.Context, r store.Reader, f *feature.Feature, ids []map[string]string, o Options) ([]Explanation, error,
 ) {
@@ -135,6 +135,9 @@ func (e *explainer) explain(i uint32, id map[string]string) Explanation {
 	case stored.provenance != out.Expected:
 		out.Verdict = VerdictStale
 		out.Reasons = staleReasons(out.Fields)
+	case e.flagged(i):
+		out.Verdict = VerdictStale
+		out.Reasons = []string{"a staleness predicate holds for its stored row"}
 	default:
 		out.Verdict = VerdictUpToDate
 		out.Reasons = []string{"the stored provenance is the expected one"}

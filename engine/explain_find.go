@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -28,7 +29,7 @@ type explainer struct {
 
 	entries []uint32     // of the target
 	written []string     // the feature version of the newest stored row
-	deleted []bool       // the newest stored row is a deletion
+	newest  []position   // of the newest stored row, for what its bits say
 	past    []*table     // by source: every row of the samples that were asked for
 	pastOf  [][][]uint32 // by source and sample: entries of past, the newest first
 }
@@ -145,16 +146,40 @@ func (e *explainer) find(expected *tuples) {
 	own, stored := e.askedKey(), e.target.lookupBy(e.plan.targetCompare)
 	for i := range e.entries {
 		if entry, found := own.find([]uint32{uint32(i)}, stored); found {
-			e.entries[i] = entry
+			e.entries[i] = e.decisive(i, entry, stored)
 		}
 	}
+}
+
+// decisive is, of the stored rows of a sample that begin with the given one, the first that makes the sample stale, or
+// the first of all. There are several if the sample is expanded.
+func (e *explainer) decisive(i int, first uint32, stored *lookup) uint32 {
+	if e.tuples[i] == nil {
+		return first
+	}
+	v := newVersioner(&e.plan.versions, e.plan.hashing, e.tables)
+	version, complete := v.compute(e.tuples[i])
+	d := differ{plan: e.plan, target: e.target}
+	for entry, found := first, true; found; entry, found = stored.following(entry) {
+		have, known := d.stored(entry)
+		if !known || complete && !bytes.Equal(have, version) || d.flagged(entry) {
+			return entry
+		}
+	}
+	return first
+}
+
+// flagged reports whether a condition of staleness holds for the stored row.
+func (e *explainer) flagged(i uint32) bool {
+	d := differ{plan: e.plan, target: e.target}
+	return e.entries[i] != none && d.flagged(e.entries[i])
 }
 
 // readStored reads what is stored of the asked samples: their versions, and under which feature version they were
 // written.
 func (e *explainer) readStored(ctx context.Context) error {
 	n := len(e.asked.rows)
-	e.stored, e.written, e.deleted = make([]*storedSample, n), make([]string, n), make([]bool, n)
+	e.stored, e.written, e.newest = make([]*storedSample, n), make([]string, n), make([]position, n)
 	e.superseded = make([]*storedSample, n)
 	if e.target == nil {
 		return nil
@@ -176,16 +201,16 @@ func (e *explainer) readStored(ctx context.Context) error {
 	}
 	own := e.askedKey()
 	for i := range n {
-		entry, deleted := own.findRow([]uint32{uint32(i)}, all, e.plan.targetCompare)
+		entry := own.findRow([]uint32{uint32(i)}, all, e.plan.targetCompare)
 		if entry == none {
 			continue
 		}
 		p := all.rows[entry]
-		e.deleted[i] = deleted
+		e.newest[i] = p
 		if c := &all.chunks[p.chunk()].texts[0]; !c.isNull(p.row()) {
 			e.written[i] = string(c.appendText(nil, p.row()))
 		}
-		if e.stored[i] == nil && !deleted && e.written[i] != e.plan.feature.Version() {
+		if e.stored[i] == nil && !p.deleted() && e.written[i] != e.plan.feature.Version() {
 			if e.superseded[i], err = e.readSample(ctx, all.ref(entry)); err != nil {
 				return err
 			}
@@ -220,9 +245,9 @@ func (e *explainer) readSample(ctx context.Context, ref store.RowRef) (*storedSa
 	return out, nil
 }
 
-// findRow looks through a table for an entry with the tuple's key in the given columns, a deleted one too. It returns
-// none without any.
-func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) (entry uint32, deleted bool) {
+// findRow looks through a table for an entry with the tuple's key in the given columns, one that is not live too. It
+// returns none without any.
+func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) uint32 {
 	for e, p := range t.rows {
 		keys := t.chunks[p.chunk()].keys
 		same := true
@@ -231,8 +256,8 @@ func (k *tupleKey) findRow(tuple []uint32, t *table, columns []int) (entry uint3
 			same = same && column.sameCell(row, &keys[columns[c]], p.row())
 		}
 		if same {
-			return uint32(e), p.deleted()
+			return uint32(e)
 		}
 	}
-	return none, false
+	return none
 }

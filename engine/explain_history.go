@@ -15,6 +15,10 @@ func (e *explainer) readHistory(ctx context.Context) error {
 	for s := range e.plan.sources {
 		e.past[s] = newTable(nil)
 		e.pastOf[s] = make([][]uint32, len(e.tuples))
+		if e.plan.sources[s].scan.aggregation != nil {
+			e.keepGroups(s)
+			continue
+		}
 		if e.plan.sources[s].scan.snap == nil {
 			continue
 		}
@@ -23,6 +27,16 @@ func (e *explainer) readHistory(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// keepGroups takes the present groups of an aggregated source for its past: which rows a group had is not looked into.
+func (e *explainer) keepGroups(source int) {
+	e.past[source] = e.tables[source]
+	for i, tuple := range e.tuples {
+		if tuple != nil && tuple[source] != none {
+			e.pastOf[source][i] = []uint32{tuple[source]}
+		}
+	}
 }
 
 // readPast reads a source's rows of the asked samples: those with the ids of the row that the sample has of the

@@ -72,11 +72,13 @@ func (e *explainer) explainAbsent(out *Explanation, i uint32, stored bool) {
 			continue
 		}
 		optional = false
-		switch found, deleted := e.inSource(i, s); {
+		switch found, p := e.inSource(i, s); {
 		case !found:
 			out.Reasons = append(out.Reasons, source.name+" has no sample with this id")
-		case deleted:
+		case p.deleted():
 			out.Reasons = append(out.Reasons, source.name+" has deleted its sample with this id")
+		case p.filtered():
+			out.Reasons = append(out.Reasons, "a filter leaves out the sample of "+source.name+" with this id")
 		}
 	}
 	if optional {
@@ -87,18 +89,23 @@ func (e *explainer) explainAbsent(out *Explanation, i uint32, stored bool) {
 	}
 }
 
-// inSource reports whether a source has rows that belong to the asked sample, and whether these are deleted.
-func (e *explainer) inSource(i uint32, source int) (found, deleted bool) {
+// inSource reports whether a source has rows that belong to the asked sample, and where one of them is: a live one, if
+// there is any.
+func (e *explainer) inSource(i uint32, source int) (found bool, at position) {
 	asked, columns := e.joinColumns(source)
 	key := tupleKey{tables: []*table{e.asked}}
 	for _, c := range asked {
 		key.columns = append(key.columns, frameKey{from: []sourceKey{{0, c}}})
 	}
-	if _, live := key.find([]uint32{i}, e.tables[source].lookupBy(columns)); live {
-		return true, false
+	t := e.tables[source]
+	entry, live := key.find([]uint32{i}, t.lookupBy(columns))
+	if !live {
+		entry = key.findRow([]uint32{i}, t, columns)
 	}
-	entry, deleted := key.findRow([]uint32{i}, e.tables[source], columns)
-	return entry != none, deleted
+	if entry == none {
+		return false, 0
+	}
+	return true, t.rows[entry]
 }
 
 // newReasons says why no row of an expected sample counts as stored.
@@ -109,10 +116,12 @@ func (e *explainer) newReasons(i uint32, fields []FieldExplanation) []string {
 		return []string{"the feature has no table yet"}
 	case e.written[i] == "":
 		return []string{"no row of it is stored"}
-	case e.deleted[i]:
+	case e.newest[i].deleted():
 		return []string{"its newest stored row is a deletion"}
 	case e.written[i] != version:
 		return e.supersededReasons(i, fields)
+	case e.newest[i].filtered():
+		return []string{"a filter leaves out its stored row"}
 	}
 	return []string{"no row of it is stored under the feature's version"}
 }

@@ -51,6 +51,22 @@ func (p *plan) compareNames() []string {
 	return ids
 }
 
+// SampleColumns are the columns that tell the samples of f apart before they are computed: its id columns. If f expands a
+// parent (lineage 1:N), and has ids that no parent has, they are what all parents have in common.
+func SampleColumns(f *feature.Feature) []string {
+	p := &plan{feature: f}
+	known := p.knownIDs()
+	for _, parent := range f.Parents() {
+		if parent.Dep.Lineage.Kind != feature.OneToMany {
+			continue
+		}
+		if slices.ContainsFunc(idColumns(f), func(id string) bool { return !slices.Contains(known, id) }) {
+			return p.joinNames()
+		}
+	}
+	return idColumns(f)
+}
+
 // knownIDs are the columns that identify the parents' samples after the lineage, where it is not one to one; nil if
 // other columns of the parents can be ids too.
 func (p *plan) knownIDs() []string {

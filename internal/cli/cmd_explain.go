@@ -61,7 +61,7 @@ func (a *app) explain(ctx context.Context, log *slog.Logger, name string, ids []
 	}
 	samples := make([]map[string]string, len(ids))
 	for i, id := range ids {
-		if samples[i], err = parseID(id, f.Spec().IDColumns); err != nil {
+		if samples[i], err = parseID(id, engine.SampleColumns(f)); err != nil {
 			return setupf("id %q: %w", id, err)
 		}
 	}

@@ -106,7 +106,7 @@ func explainText(w io.Writer, f *feature.Feature, found []engine.Explanation) er
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		fmt.Fprintf(&b, "%s %s is %s: %s\n", f.Key(), idText(x.ID, f.Spec().IDColumns), x.Verdict, meaning(x))
+		fmt.Fprintf(&b, "%s %s is %s: %s\n", f.Key(), idText(x.ID, engine.SampleColumns(f)), x.Verdict, meaning(x))
 		if x.Verdict != engine.VerdictUpToDate {
 			for _, reason := range x.Reasons {
 				fmt.Fprintf(&b, "  because %s\n", printable(reason))

@@ -164,7 +164,7 @@ func (p *increment) part(ctx context.Context, s engine.Status, to *arrow.Schema,
 	}
 	columns := p.columns(s, to)
 	if !wanted {
-		columns = p.inc.Feature().Spec().IDColumns
+		columns = engine.SampleColumns(p.inc.Feature())
 	}
 	if sharded {
 		p.counts[s] = 0
@@ -210,7 +210,7 @@ func (p *increment) columns(s engine.Status, to *arrow.Schema) []string {
 
 // shard keeps the rows of the shard.
 func (p *increment) shard(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
-	keys, err := samplekey.New(rec, p.inc.Feature().Spec().IDColumns)
+	keys, err := samplekey.New(rec, engine.SampleColumns(p.inc.Feature()))
 	if err != nil {
 		return nil, err
 	}
