@@ -95,11 +95,6 @@ func (c *committer) flush(ctx context.Context) {
 		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
 		return
 	}
-	for _, f := range done {
-		if f.status == engine.Stale && c.rel.expands {
-			c.renewed[f.key] = f.provenance()
-		}
-	}
 	c.count.processed.Add(int64(len(done)))
 }
 
@@ -108,15 +103,18 @@ func (c *committer) flush(ctx context.Context) {
 func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
 	var open, kept []finished
 	var refused []failedSample
-	err := j.onto(ctx, func(store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+	var deleted int64
+	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
 		open = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
 		var rec arrow.RecordBatch
 		rec, kept, refused = j.rows.united(open, j.rows.table.Load())
-		if rec == nil {
-			return nil, nil, nil
-		}
-		rec, by, err := j.sealed(rec)
+		vanished, err := j.vanished(ctx, snap, kept, rec)
 		if err != nil {
+			return nil, nil, err
+		}
+		deleted = rowsOf(vanished)
+		rec, by, err := j.sealed(rec, vanished)
+		if err != nil || rec == nil {
 			return nil, nil, err
 		}
 		return single(rec), by, nil
@@ -129,6 +127,7 @@ func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
 	}
 	j.count.computed.Add(int64(len(kept) - len(done))) // the others are counted as what they are
 	j.count.elsewhere.Add(int64(len(done) - len(open)))
+	j.count.deleted.Add(deleted)
 	for _, f := range done {
 		j.claims.forget(f.key)
 	}
@@ -170,14 +169,40 @@ func (j *job) onto(ctx context.Context, make func(store.Snapshot) (iter.Seq2[arr
 	}
 }
 
-// sealed returns rows as they are stored, and the columns that they are sorted by.
-func (j *job) sealed(rec arrow.RecordBatch) (arrow.RecordBatch, []string, error) {
-	rec, by, err := store.SortRows(rec, j.f.Spec().IDColumns)
+// sealed returns computed rows as they are stored, with the stored rows that vanish as deleted ones, and the columns that
+// all of them are sorted by. Either may be nil.
+func (j *job) sealed(rec, vanished arrow.RecordBatch) (arrow.RecordBatch, []string, error) {
+	var parts []arrow.RecordBatch
+	if rec != nil {
+		rec, err := engine.Seal(j.f, rec, j.stamp())
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, rec)
+	}
+	if vanished != nil {
+		graves, err := engine.Tombstones(j.f, vanished, j.stamp())
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, graves)
+	}
+	if parts == nil {
+		return nil, nil, nil
+	}
+	all, err := unite(parts)
 	if err != nil {
 		return nil, nil, err
 	}
-	rec, err = engine.Seal(j.f, rec, j.stamp())
-	return rec, by, err
+	return store.SortRows(all, j.f.Spec().IDColumns)
+}
+
+// rowsOf is 0 for nil.
+func rowsOf(rec arrow.RecordBatch) int64 {
+	if rec == nil {
+		return 0
+	}
+	return rec.NumRows()
 }
 
 // stamp is what the rows of one commit have in common. Its time is never before that of the resolve, even if the clock

@@ -26,6 +26,7 @@ func (f finished) size() int64 { return int64(len(f.rows) + len(f.objects)) }
 
 var (
 	errNoRow    = errors.New("the processor returned no row for the sample, and did not mark it as failed")
+	errSameID   = errors.New("the processor returned two rows with the same id, of which only one would be seen")
 	errManyRows = errors.New("the processor returned more than one row for the sample")
 )
 

@@ -34,12 +34,12 @@ type job struct {
 	materialization string
 	projectVersion  string
 
-	begin   time.Time // of the job
-	claims  *claims
-	rows    *rowMaker
-	count   counters
-	renewed map[string]string // expanded samples that were stale, by key, with their new provenance; owned by the committer
-	total   int64             // samples to process
+	begin    time.Time // of the job
+	claims   *claims
+	rows     *rowMaker
+	count    counters
+	children children // of expanded samples; owned by the committer
+	total    int64    // samples to process
 	// unstorable says that a commit has failed, so that none is tried any more; owned by the committer.
 	unstorable bool
 	// scattered says of which statuses the rows of a sample do not follow each other in the increment.

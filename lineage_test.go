@@ -2,13 +2,17 @@ package metaxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 var lineages = feature.MustGraph(
@@ -191,4 +195,82 @@ func TestExpandGivenSamples(t *testing.T) {
 	r := ts.mustRun(Options{}, s)
 	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
 	equal(t, "rows", ts.rows("reel/frame", "id", "frame", "text"), []string{`{"id":"a","frame":0,"text":"a0"}`, `{"id":"a","frame":1,"text":"a1"}`})
+}
+
+// TestExpandKilled ends a run after some expanded samples are committed. They are done, with the rows that they have no
+// more deleted in the same commit, and are not computed again.
+func TestExpandKilled(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	reels(ts, "1", "a", "b", "c")
+	ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"a": 3, "b": 3, "c": 3})))
+	reels(ts, "2", "a", "b", "c")
+	killed := errors.New("killed")
+	appends := 0
+	s := ts.step("reel/frame", frames(map[string]int{"a": 1, "b": 0, "c": 2}))
+	s.Store = func(context.Context) (store.Store, error) {
+		return borrowed{spy{ts.Memory, func(store.Write) error {
+			if appends++; appends == 2 {
+				return killed
+			}
+			return nil
+		}}}, nil
+	}
+	r, err := ts.run(Options{BatchSize: 1, FlushRows: 1, Concurrency: 1}, s)
+	if !errors.Is(err, killed) || r.Processed != 1 || r.Deleted != 2 {
+		t.Fatalf("got %v, %+v", err, r)
+	}
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame"), []string{
+		`{"id":"a","frame":0}`, `{"id":"b","frame":0}`, `{"id":"b","frame":1}`, `{"id":"b","frame":2}`,
+		`{"id":"c","frame":0}`, `{"id":"c","frame":1}`, `{"id":"c","frame":2}`})
+	r = ts.mustRun(Options{}, s)
+	wantCounts(t, r, "new=0 stale=2 orphaned=0 processed=2 failed=0")
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame"), []string{
+		`{"id":"a","frame":0}`, `{"id":"c","frame":0}`, `{"id":"c","frame":1}`})
+}
+
+// TestExpandBesideAnotherRun leaves alone what another run has made of a sample meanwhile.
+func TestExpandBesideAnotherRun(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	reels(ts, "1", "a")
+	ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"a": 2})))
+	reels(ts, "2", "a")
+	other := sync.OnceFunc(func() {
+		reels(ts, "3", "a") // the other run has seen a newer reel
+		if r := ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"a": 4}))); r.Processed != 1 {
+			t.Errorf("the other run: %+v", r)
+		}
+	})
+	s := ts.step("reel/frame", frames(map[string]int{"a": 1}))
+	s.Store = func(context.Context) (store.Store, error) {
+		return borrowed{spy{ts.Memory, func(store.Write) error { other(); return nil }}}, nil
+	}
+	r := ts.mustRun(Options{}, s)
+	if r.Deleted != 0 {
+		t.Errorf("%d rows of the other run are deleted", r.Deleted)
+	}
+	// Rows of both are there, so that the sample is stale and the next run puts it right.
+	wantCounts(t, ts.mustRun(Options{}, ts.step("reel/frame", frames(map[string]int{"a": 3}))), "new=0 stale=1 orphaned=0 processed=1 failed=0")
+	equal(t, "rows", ts.rows("reel/frame", "frame"), []string{`{"frame":0}`, `{"frame":1}`, `{"frame":2}`})
+}
+
+// TestExpandTwice has a sample with two rows of one id, of which only one would be seen, and a sample that has another's.
+func TestExpandTwice(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, lineages)
+	reels(ts, "1", "a", "b")
+	r, err := ts.run(Options{}, ts.step("reel/frame", Expand(func(_ context.Context, v struct {
+		ID string `arrow:"id"`
+	}) ([]frame, error) {
+		if v.ID == "a" {
+			return []frame{{0, "x"}, {1, "y"}, {0, "z"}}, nil
+		}
+		return []frame{{0, "x"}}, nil
+	})))
+	var failed *SamplesError
+	if !errors.As(err, &failed) || r.Processed != 1 || r.Failed != 1 || !strings.Contains(err.Error(), "the same id") {
+		t.Errorf("got %v, %+v", err, r)
+	}
+	equal(t, "rows", ts.rows("reel/frame", "id", "frame"), []string{`{"id":"b","frame":0}`})
 }

@@ -6,10 +6,8 @@ import (
 	"iter"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
-	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -33,24 +31,6 @@ func (j *job) deleteOrphaned(ctx context.Context, inc *engine.Increment) error {
 		}
 		left--
 		return true
-	})
-}
-
-// deleteVanished soft-deletes the rows that an expanded sample had before it was computed again and has no more. Until
-// then the sample counts as stale, so that a run which is killed before this is repeated.
-func (j *job) deleteVanished(ctx context.Context) error {
-	if len(j.renewed) == 0 {
-		return nil
-	}
-	return j.bury(ctx, "delete vanished rows", func(snap store.Snapshot) iter.Seq2[arrow.RecordBatch, error] {
-		return engine.Read(ctx, snap, j.f, engine.ReadOptions{})
-	}, func(key string, rec arrow.RecordBatch, row int) bool {
-		now, ok := j.renewed[key]
-		if !ok || j.claims.touched(key, rec, row) { // then the rows may be newer than this run's
-			return false
-		}
-		col, isText := column(rec, feature.ColProvenance).(array.StringLike)
-		return isText && (col.IsNull(row) || col.Value(row) != now)
 	})
 }
 

@@ -69,7 +69,7 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 		return nil, &SetupError{err}
 	}
 	j := &job{f: f, step: step, o: o.withDefaults(), hashing: step.Hashing, rel: relationOf(f), session: s, log: s.Logger(),
-		projectVersion: projectVersion(step.Graph, f), renewed: map[string]string{}, scattered: map[engine.Status]bool{}}
+		projectVersion: projectVersion(step.Graph, f), scattered: map[engine.Status]bool{}}
 	if o.Terminal != nil && !s.Attached() {
 		j.line = &statusLine{w: o.Terminal}
 		j.log = slog.New(aboveLine{j.log.Handler(), j.line})

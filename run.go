@@ -76,15 +76,13 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 		return err
 	}
 	j.claims.replaced = inc.Replaced()
+	j.children = children{inc: inc}
 	columns, err := j.prepare(inc)
 	if err != nil {
 		return err
 	}
 	err = j.pump(ctx, inc, columns)
 	j.markFailed(context.WithoutCancel(ctx))
-	if !j.unstorable { // also for the samples that are done beside others that failed or were left
-		err = errors.Join(err, j.deleteVanished(context.WithoutCancel(ctx)))
-	}
 	if err != nil {
 		return err
 	}

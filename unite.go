@@ -14,11 +14,14 @@ import (
 // and the others are refused; one strange result must not cost all the work beside it. The result is nil without rows.
 func (m *rowMaker) united(fs []finished, table *arrow.Schema) (arrow.RecordBatch, []finished, []failedSample) {
 	rec, err := m.makeFor(fs, table)
+	if err == nil && m.rel.expands && rec != nil {
+		return m.distinct(rec, fs, table)
+	}
 	if err == nil {
 		return rec, fs, nil
 	}
 	if len(fs) == 1 {
-		return nil, nil, []failedSample{{fs[0].sample, err}}
+		return nil, nil, refuse(fs, err)
 	}
 	groups, refused := m.grouped(fs, table)
 	var kept []finished
@@ -29,11 +32,36 @@ func (m *rowMaker) united(fs []finished, table *arrow.Schema) (arrow.RecordBatch
 			rec, kept = more, append(kept, g...)
 			continue
 		}
-		for _, f := range g {
-			refused = append(refused, failedSample{f.sample, err})
-		}
+		refused = append(refused, refuse(g, err)...)
+	}
+	if m.rel.expands && rec != nil {
+		again, left, more := m.distinct(rec, kept, table)
+		return again, left, append(refused, more...)
 	}
 	return rec, kept, refused
+}
+
+// distinct makes the rows again without the samples whose ids are not their own.
+func (m *rowMaker) distinct(rec arrow.RecordBatch, fs []finished, table *arrow.Schema) (arrow.RecordBatch, []finished, []failedSample) {
+	kept, refused, err := m.rel.distinct(m.f, fs, rec)
+	if err == nil && refused == nil {
+		return rec, fs, nil
+	}
+	if err == nil {
+		rec, err = m.makeFor(kept, table)
+	}
+	if err != nil { // which the same samples did not have before
+		return nil, nil, refuse(fs, err)
+	}
+	return rec, kept, refused
+}
+
+func refuse(fs []finished, err error) []failedSample {
+	out := make([]failedSample, len(fs))
+	for i, f := range fs {
+		out[i] = failedSample{f.sample, err}
+	}
+	return out
 }
 
 // grouped sorts samples by the columns of their rows, the most frequent ones first, and refuses those that do not even

@@ -87,7 +87,7 @@ func (inc *Increment) Batches(
 		if size <= 0 {
 			size = defaultBatch
 		}
-		for from, chunk := 0, size; from < int(part.count()); {
+		for from, chunk := 0, min(size, firstChunkRows); from < int(part.count()); {
 			to := min(from+chunk, int(part.count()))
 			rec, err := part.reader.read(ctx, part.rows.slice(from, to))
 			if err != nil {
@@ -104,23 +104,22 @@ func (inc *Increment) Batches(
 	}
 }
 
-// What is fetched at a time grows from one batch up to these bounds, because the rows of small fetches share pages, each
-// of which is then decoded again and again.
+// What is fetched at a time grows from a few rows, since they may be large, up to these bounds, because the rows of small
+// fetches share pages, each of which is then decoded again and again.
 const (
-	maxChunkRows  = 64 << 10
-	maxChunkBytes = 8 << 20
+	firstChunkRows = 64
+	maxChunkRows   = 64 << 10
+	maxChunkBytes  = 16 << 20
 )
 
-// nextChunk is how many rows to fetch after a chunk: twice as many, unless that were too many.
+// nextChunk is how many rows to fetch after a chunk: as many as the bounds allow, and at most four times as many.
 func nextChunk(rows int, last arrow.RecordBatch) int {
 	var bytes uint64
 	for _, c := range last.Columns() {
 		bytes += c.Data().SizeInBytes()
 	}
-	if 2*rows > maxChunkRows || 2*bytes > maxChunkBytes {
-		return rows
-	}
-	return 2 * rows
+	fits := uint64(rows) * maxChunkBytes / max(bytes, 1)
+	return int(max(1, min(fits, uint64(4*rows), maxChunkRows)))
 }
 
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.

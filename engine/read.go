@@ -105,12 +105,50 @@ func newReading(snap store.Snapshot, f *feature.Feature, o ReadOptions) (*readin
 	return r, nil
 }
 
+// Located is rows of a table and where they are.
+type Located struct {
+	arrow.RecordBatch
+	// Refs are the references to the rows, in the snapshot that they were read from.
+	Refs []store.RowRef
+}
+
+// Locate yields the current samples of a feature's table with these columns, as Read does, and where their rows are.
+func Locate(ctx context.Context, snap store.Snapshot, f *feature.Feature, columns []string) iter.Seq2[Located, error] {
+	return func(yield func(Located, error) bool) {
+		r, err := newReading(snap, f, ReadOptions{Columns: columns})
+		if err != nil {
+			yield(Located{}, err)
+			return
+		}
+		for rows, err := range r.located(ctx) {
+			if err != nil {
+				yield(Located{}, fmt.Errorf("read %q: %w", f.Key(), err))
+				return
+			}
+			if !yield(rows, nil) {
+				return
+			}
+		}
+	}
+}
+
 // newest yields the newest row of each sample, in the order in which the rows were written.
 func (r *reading) newest(ctx context.Context) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
+		for rows, err := range r.located(ctx) {
+			if !yield(rows.RecordBatch, err) {
+				return
+			}
+		}
+	}
+}
+
+// located is newest with the places of the rows.
+func (r *reading) located(ctx context.Context) iter.Seq2[Located, error] {
+	return func(yield func(Located, error) bool) {
 		t, err := r.scan.load(ctx)
 		if err != nil {
-			yield(nil, err)
+			yield(Located{}, err)
 			return
 		}
 		var refs []store.RowRef
@@ -123,7 +161,7 @@ func (r *reading) newest(ctx context.Context) iter.Seq2[arrow.RecordBatch, error
 		reader := frameReader{frame: r.frame, sources: []fetcher{r.scan.snap}}
 		for chunk := range slices.Chunk(refs, readBatch) {
 			rec, err := reader.read(ctx, rowSet{refs: [][]store.RowRef{chunk}})
-			if !yield(rec, err) || err != nil {
+			if !yield(Located{rec, chunk}, err) || err != nil {
 				return
 			}
 		}
