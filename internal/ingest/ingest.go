@@ -94,6 +94,10 @@ func (o Options) once(ctx context.Context) (Result, error) {
 	res.Unchanged = samples.rows - res.New - res.Stale
 	if o.Prune {
 		res.Removed = inc.Count(engine.Orphaned)
+		if _, listing := o.Source.(*listingSource); listing && samples.rows == 0 && res.Removed > 0 {
+			return Result{}, fmt.Errorf("%w: the listing is empty, and --prune would delete all %d samples: check --from; "+
+				"to delete them on purpose, ingest an empty file of rows with --prune", ErrInput, res.Removed)
+		}
 	}
 	if res.New+res.Stale+res.Removed == 0 {
 		return res, nil

@@ -55,8 +55,27 @@ func ingest(t *testing.T, st store.Store, format, text string, o Options) (Resul
 	if snap, err := st.Snapshot(t.Context(), "video"); err == nil {
 		now = now.Add(time.Duration(snap.Version()+1) * time.Second)
 	}
-	o.Feature, o.Store, o.Source, o.Now = f, st, src, func() time.Time { return now }
+	o.Feature, o.Store, o.Source = f, st, src
+	if o.Now == nil {
+		o.Now = func() time.Time { return now }
+	}
 	return Run(t.Context(), o)
+}
+
+// TestRowsFromTheFuture takes in a changed sample whose stored row was written by a clock that is ahead: the change has to
+// be seen, and the next ingest has nothing to do.
+func TestRowsFromTheFuture(t *testing.T) {
+	t.Parallel()
+	st := store.NewMemory()
+	ahead := Options{Now: func() time.Time { return time.Now().Add(time.Hour) }}
+	if _, err := ingest(t, st, "jsonl", `{"id":"a","n":1}`, ahead); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []Result{{Stale: 1}, {Unchanged: 1}} {
+		if got, err := ingest(t, st, "jsonl", `{"id":"a","n":2}`, Options{Now: time.Now}); err != nil || got != want {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	}
 }
 
 // TestSources reads the same samples in each textual form: after the first, nothing has changed.
