@@ -14,7 +14,7 @@ help: ## print this list
 
 .PHONY: build
 build: ## the product: bin/metaxy-pipes, static
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/... ./examples/video/cmd/...
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/... ./examples/video/cmd/... ./examples/with_metaxy/cmd/...
 
 .PHONY: demo
 demo: .venv/.done build ## the main job on real input: videos through real Dagster, five runs, every number checked

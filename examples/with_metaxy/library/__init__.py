@@ -1,0 +1,1 @@
+"""A small library of texts: a Metaxy project in which one step is written in Go."""
