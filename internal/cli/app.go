@@ -59,7 +59,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.global.logFormat, "log-format", "text", "text or json")
 	root.AddCommand(
 		a.graphCommand(), a.statusCommand(), a.resolveCommand(), a.explainCommand(), a.ingestCommand(), a.runCommand(),
-		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.versionCommand(),
+		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.initCommand(), a.versionCommand(),
 	)
 	return root
 }
