@@ -156,14 +156,7 @@ func definitions(graphs []*feature.Graph) ([]feature.Definition, error) {
 				continue
 			}
 			versions[f.Key()] = f.DefinitionVersion()
-			d := feature.Definition{Spec: *f.Spec(), Schema: f.Schema(), Project: f.Project(), External: f.External()}
-			if f.External() {
-				d.FieldVersions = map[feature.Key]string{}
-				for _, field := range f.Spec().Fields {
-					d.FieldVersions[field.Key] = f.FieldVersion(field.Key)
-				}
-			}
-			out = append(out, d)
+			out = append(out, f.Definition())
 		}
 	}
 	return out, nil

@@ -103,8 +103,8 @@ func (a *assembly) take(d Definition) {
 func (a *assembly) add(d Definition) {
 	f := &Feature{
 		spec: d.Spec, schema: slices.Clone(d.Schema), project: d.Project, external: d.External,
-		overrides: maps.Clone(d.FieldVersions),
-		byKey:     map[Key]*Feature{}, fields: map[Key]bool{}, inputs: map[Key][]FieldRef{}, versions: map[Key]string{},
+		overrides: maps.Clone(d.FieldVersions), classPath: d.ClassPath, strict: d.StrictVersion,
+		byKey: map[Key]*Feature{}, fields: map[Key]bool{}, inputs: map[Key][]FieldRef{}, versions: map[Key]string{},
 	}
 	if f.project == "" {
 		f.project = a.graph.options.Project

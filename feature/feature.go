@@ -2,6 +2,7 @@ package feature
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 )
 
@@ -12,6 +13,8 @@ type Feature struct {
 	project   string
 	external  bool
 	overrides map[Key]string
+	classPath string
+	strict    bool
 
 	parents  []Parent
 	byKey    map[Key]*Feature // parents by key
@@ -59,6 +62,18 @@ func (f *Feature) Project() string { return f.project }
 
 // External reports whether another project computes the feature.
 func (f *Feature) External() bool { return f.external }
+
+// ClassPath returns the Python class that declares the feature, or "" when none does.
+func (f *Feature) ClassPath() string { return f.classPath }
+
+// Definition returns what the feature was made of, with the graph's project and every default filled in. A graph of the
+// same definitions has the same versions. Its spec must not be changed.
+func (f *Feature) Definition() Definition {
+	return Definition{
+		Spec: f.spec, Schema: f.Schema(), Project: f.project, External: f.external, FieldVersions: maps.Clone(f.overrides),
+		ClassPath: f.classPath, StrictVersion: f.strict,
+	}
+}
 
 // Root reports whether the feature has no parents.
 func (f *Feature) Root() bool { return len(f.spec.Deps) == 0 }

@@ -21,6 +21,11 @@ type Definition struct {
 	External bool
 	// FieldVersions overrides the computed versions of an external feature's fields. Nil overrides none.
 	FieldVersions map[Key]string
+	// ClassPath is the Python class that declares the feature, as Metaxy records it. Empty means that none does.
+	ClassPath string
+	// StrictVersion makes it an error, not a warning, when the definition that the store records of an external feature
+	// has another version than this one (Metaxy's on_version_mismatch="error"). False warns.
+	StrictVersion bool
 }
 
 // Options says how a graph computes its versions. The zero value keeps hashes whole and names no project.

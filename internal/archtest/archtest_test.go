@@ -35,6 +35,8 @@ var rules = map[string]rule{
 	"pipes/internal/probe":              {own: []string{"pipes"}},
 	"feature":                           {},
 	"feature/featurefile":               {own: []string{"feature"}, others: []string{"go.yaml.in/yaml"}},
+	"feature/lockfile":                  {own: []string{"feature"}, others: []string{"github.com/pelletier/go-toml"}},
+	"systemtable":                       {own: []string{"feature", "store"}, others: []string{arrow}},
 	"store":                             {own: []string{"feature"}, others: []string{arrow}},
 	"filter":                            {others: []string{arrow}},
 	"store/storetest":                   {own: []string{"feature", "store"}, others: []string{arrow}},

@@ -92,10 +92,15 @@ func (a *app) examine(ctx context.Context, log *slog.Logger) []finding {
 	}
 	findings := []finding{{"configuration", true, detail, ""}}
 
-	e, err := a.openGraph(log)
+	e, src, err := a.openGraph(log)
+	if err == nil && e.Graph == nil {
+		if err = a.askBriefly(ctx, e, src); err != nil && len(src.local) > 0 {
+			err = e.offline(src)
+		}
+	}
 	if err != nil {
 		const advice = "mend the feature files, or name them with --features"
-		findings = append(findings, finding{"features", false, err.Error(), advice})
+		findings = append(findings, finding{"features", false, e.explainLocate(src, err).Error(), advice})
 		e = &Env{Config: c, Log: log}
 	} else {
 		n := 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -63,43 +64,55 @@ const patience = 5 * time.Second
 // openOffline makes an Env without a store, for commands that must work without one. The versions are those that the
 // store's rows have, as far as that can be found out.
 func (a *app) openOffline(ctx context.Context, log *slog.Logger) (*Env, error) {
-	e, err := a.openGraph(log)
+	e, src, err := a.openGraph(log)
 	if err != nil {
 		return nil, err
 	}
 	if a.program.Store == nil || a.storeNamed() {
 		sc, err := e.Config.Locate(a.global.store)
-		if err != nil {
-			if a.storeNamed() {
-				return nil, err
-			}
-			e.Hashing = e.Config.Hashing(sc).Hashing
-			return e, nil
+		if err != nil && (a.storeNamed() || len(src.local) == 0) {
+			return nil, e.explainLocate(src, err)
 		}
 		h := e.Config.Hashing(sc)
 		e.Hashing = h.Hashing
-		if h.LengthSet {
+		if err != nil {
+			return e, e.offline(src)
+		}
+		if h.LengthSet && e.Graph != nil {
 			return e, e.retruncate()
 		}
 	}
+	if err := a.askBriefly(ctx, e, src); err != nil {
+		if _, decided := errors.AsType[*ExitError](err); decided || len(src.local) == 0 {
+			return nil, err
+		}
+		log.Debug("the store was not asked", "error", err)
+	}
+	return e, e.offline(src)
+}
+
+// offline makes the graph of what needs no store, unless there is a graph.
+func (e *Env) offline(src *source) error {
+	if e.Graph == nil {
+		var err error
+		if e.Graph, err = src.graph(); err != nil {
+			return err
+		}
+	}
+	return e.retruncate()
+}
+
+// askBriefly asks the store, if it can be reached soon.
+func (a *app) askBriefly(ctx context.Context, e *Env, src *source) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	st, h, err := a.openStore(ctx, e)
-	if err == nil {
-		e.Hashing = h.Hashing
-		if found, settleErr := settle(ctx, st, e.Graph, h, log); settleErr == nil {
-			e.Hashing = found
-		} else {
-			err = settleErr
-		}
-		if closeErr := st.Close(); err == nil {
-			err = closeErr
-		}
-	}
 	if err != nil {
-		log.Debug("the store was not asked how its rows are hashed", "error", err)
+		return err
 	}
-	return e, e.retruncate()
+	defer closing(st, &err)
+	e.Hashing = h.Hashing
+	return e.ask(ctx, st, h, src)
 }
 
 // graphJSON is the form that other programs read; the order of members is part of it.

@@ -8,66 +8,67 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
-	"github.com/metaxy-pipes/metaxy-pipes/feature/featurefile"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // open makes what most commands work on. The caller closes Env.Store.
 func (a *app) open(ctx context.Context, log *slog.Logger) (*Env, error) {
-	e, err := a.openGraph(log)
+	e, src, err := a.openGraph(log)
 	if err != nil {
 		return nil, err
 	}
 	st, h, err := a.openStore(ctx, e)
 	if err != nil {
-		return nil, err
+		return nil, e.explainLocate(src, err)
 	}
 	e.Store = st
-	if e.Hashing, err = settle(ctx, st, e.Graph, h, log); err == nil {
-		err = e.retruncate()
-	}
-	if err != nil {
+	if err := e.ask(ctx, st, h, src); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}
 	return e, nil
 }
 
-// openGraph makes an Env without a store; the graph's versions are those that the configuration alone asks for.
-func (a *app) openGraph(log *slog.Logger) (*Env, error) {
+// openGraph makes an Env without a store. Its graph is nil if it needs one; else its versions are those that the
+// configuration alone asks for.
+func (a *app) openGraph(log *slog.Logger) (*Env, *source, error) {
 	c, err := a.loadConfig(log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defs, err := a.definitions(c)
+	src, err := a.source(c, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	g, err := feature.NewGraph(defs, feature.Options{Project: c.Project, TruncationLength: c.HashTruncationLength})
-	if err != nil {
-		return nil, err
+	e := &Env{Config: c, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr}
+	if !src.needsStore() {
+		e.Graph, err = src.graph()
 	}
-	return &Env{Config: c, Graph: g, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr}, nil
+	return e, src, err
 }
 
-// definitions are the features: of the flags, else of the configuration, else those compiled in.
-func (a *app) definitions(c *config.Config) ([]feature.Definition, error) {
-	paths := a.global.features
-	if len(paths) == 0 {
-		paths = c.Pipes.Features
-	}
-	if len(paths) > 0 {
-		defs, err := featurefile.Load(paths...)
-		if err != nil {
-			return nil, setup(err)
+// ask finds out what only the store knows: the graph, if it needs the store, and how the rows are hashed.
+func (e *Env) ask(ctx context.Context, st store.Reader, h config.Hashing, src *source) error {
+	if e.Graph == nil {
+		var err error
+		if e.Graph, err = src.stored(ctx, st, &h); err != nil {
+			return err
 		}
-		return defs, nil
 	}
-	if a.program.Definitions != nil {
-		return a.program.Definitions, nil
+	found, err := settle(ctx, st, e.Graph, h, e.Log)
+	if err != nil {
+		return err
 	}
-	return nil, setupf("no features: give --features FILE, or name files in metaxy.toml: [ext.metaxy_pipes] " +
-		"features = [\"features.yaml\"]")
+	e.Hashing = found
+	return e.retruncate()
+}
+
+// explainLocate says of the error about a store that is not named that features are not either, if so.
+func (e *Env) explainLocate(src *source, err error) error {
+	if src != nil && len(src.local) == 0 && errors.Is(err, config.ErrNoStore) {
+		return errNoFeatures()
+	}
+	return err
 }
 
 // openStore opens the store of the flags or the environment, else the compiled-in one, else the configuration's.

@@ -13,6 +13,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/filter"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/config"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/ingest"
+	"github.com/metaxy-pipes/metaxy-pipes/systemtable"
 )
 
 // Main runs the command that args name (without the program's own name) and returns the exit status. An error is
@@ -50,7 +51,7 @@ func setupf(format string, args ...any) error { return setup(fmt.Errorf(format, 
 func setupErrors() []error {
 	return []error{
 		config.ErrConfig, feature.ErrSpec, feature.ErrUnknown, feature.ErrCycle, feature.ErrMapping, feature.ErrProject,
-		engine.ErrPlan, engine.ErrHashing, filter.ErrFilter, ingest.ErrSetup,
+		engine.ErrPlan, engine.ErrHashing, filter.ErrFilter, ingest.ErrSetup, systemtable.ErrPush, systemtable.ErrUnknown,
 	}
 }
 

@@ -8,11 +8,16 @@ package config
 import (
 	"errors"
 	"time"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
 
 // ErrConfig reports a configuration that cannot be used: a file that does not parse, an unknown key or store, a value
 // that makes no sense.
 var ErrConfig = errors.New("configuration")
+
+// ErrNoStore reports that nothing says which store is meant. It comes along with ErrConfig.
+var ErrNoStore = errors.New("no store is named")
 
 // A Config is the effective configuration. The zero value is the configuration of a place without a file.
 type Config struct {
@@ -27,12 +32,28 @@ type Config struct {
 	Store string
 	// Stores are the configured stores by name; nil means none.
 	Stores map[string]StoreConfig
-	// LockPath is the path of metaxy.lock; "" means the one beside the file.
+	// LockPath is the path of metaxy.lock; "" means the one beside the file. See [Config.LockFile].
 	LockPath string
+	// Sync says whether external features are replaced by the definitions that the store holds.
+	Sync bool
+	// Locked says whether it is an error if those have other versions; false leaves it to the features.
+	Locked bool
+	// ExtraFeatures are features to take from the store in addition; nil means none.
+	ExtraFeatures []FeatureSelection
 	// Pipes are our own settings.
 	Pipes Pipes
 	// Warnings are remarks about the file that are no errors, for the log.
 	Warnings []string
+}
+
+// A FeatureSelection is one table [[extra_features]]. It names something.
+type FeatureSelection struct {
+	// All names every feature of the store.
+	All bool
+	// Projects names the features of these projects.
+	Projects []string
+	// Keys names these features.
+	Keys []feature.Key
 }
 
 // Pipes is the table [ext.metaxy_pipes]. A zero field means that the file does not say.

@@ -12,7 +12,7 @@ const envPrefix = "METAXY_"
 // scalarKeys are the keys of the file that a variable METAXY_<KEY> replaces.
 var scalarKeys = []string{
 	"store", "project", "hash_truncation_length", "enable_map_datatype", "auto_create_tables", "locked", "sync",
-	"metaxy_lock_path", "theme",
+	"metaxy_lock_path", "theme", "extra_features", "entrypoints",
 }
 
 // tableKeys are the tables that variables METAXY_<TABLE>__<KEY>__... reach into.

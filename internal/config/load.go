@@ -83,20 +83,24 @@ func interpret(values map[string]any) (*Config, error) {
 		Project:              top.text("project"),
 		HashTruncationLength: int(top.integer("hash_truncation_length", 8)),
 		LockPath:             top.text("metaxy_lock_path"),
+		Sync:                 true,
 		Stores:               map[string]StoreConfig{},
 	}
 	if _, given := values["project"]; given {
 		checkProject(top, c.Project)
 	}
-	for _, key := range []string{"auto_create_tables", "locked", "sync"} {
-		top.boolean(key)
+	top.boolean("auto_create_tables")
+	c.Locked = top.boolean("locked")
+	if v, given := values["sync"]; given && v != nil {
+		c.Sync = top.boolean("sync")
 	}
+	top.take("sync")
+	c.ExtraFeatures = readExtraFeatures(top)
 	if top.boolean("enable_map_datatype") {
 		c.warn("enable_map_datatype is for Metaxy only: versions by field are written as structs here")
 	}
-	for _, key := range []string{"entrypoints", "extra_features", "theme"} {
-		top.take(key)
-	}
+	top.list("entrypoints")
+	top.text("theme")
 	stores := top.table("stores")
 	for _, name := range stores.keys() {
 		if s, ok := readStore(c, stores.table(name), name); ok {

@@ -30,8 +30,8 @@ func (c *Config) Locate(nameOrLocation string) (StoreConfig, error) {
 	if name == "" {
 		name = defaultStore
 		if _, ok := c.Stores[name]; !ok {
-			return StoreConfig{}, unusable("no store is named: give --store NAME|URI, set METAXY_STORE, or write one "+
-				"into %s%s", fileName, c.storeNames())
+			return StoreConfig{}, unusable("%w: give --store NAME|URI, set METAXY_STORE, or write one "+
+				"into %s%s", ErrNoStore, fileName, c.storeNames())
 		}
 	}
 	if st, ok := c.Stores[name]; ok {

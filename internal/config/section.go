@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -149,6 +150,63 @@ func (s *section) table(key string) *section {
 		s.fail(key, "expected a table")
 	}
 	return inner
+}
+
+// tables returns the sections of a key's list of tables; an absent one is empty. A variable holds the list as JSON.
+func (s *section) tables(key string) []*section {
+	v, ok := s.take(key)
+	if !ok {
+		return nil
+	}
+	if text, isText := v.(string); isText {
+		if json.Unmarshal([]byte(text), &v) != nil {
+			s.fail(key, "expected a list of tables")
+			return nil
+		}
+	}
+	items, ok := v.([]any)
+	if !ok {
+		s.fail(key, "expected a list of tables")
+	}
+	var out []*section
+	for i, item := range items {
+		inner := &section{name: fmt.Sprintf("%s[%d]", s.path(key), i), errs: s.errs}
+		if inner.values, ok = item.(map[string]any); !ok {
+			s.fail(key, "expected a list of tables")
+			return nil
+		}
+		out = append(out, inner)
+	}
+	return out
+}
+
+// keyTexts returns a list of feature keys, each a string or a list of its parts.
+func (s *section) keyTexts(key string) []string {
+	v, ok := s.take(key)
+	if !ok {
+		return nil
+	}
+	items, ok := v.([]any)
+	if !ok {
+		s.fail(key, "expected a list of feature keys")
+	}
+	var out []string
+	for _, item := range items {
+		switch item := item.(type) {
+		case string:
+			out = append(out, item)
+		case []any:
+			var parts []string
+			for _, p := range item {
+				parts = append(parts, fmt.Sprint(p))
+			}
+			out = append(out, strings.Join(parts, "/"))
+		default:
+			s.fail(key, "expected a list of feature keys")
+			return nil
+		}
+	}
+	return out
 }
 
 // keys are the names in the table, sorted.
