@@ -47,6 +47,25 @@ func (c *cells) appendText(dst []byte, i int) []byte {
 	return append(dst, c.value(i)...)
 }
 
+// text returns a value as the text that is hashed, in the memory of buf if it is not stored as text; nil for null.
+func (c *cells) text(i int, buf *[]byte) []byte {
+	switch {
+	case c.isNull(i):
+		return nil
+	case c.fixed != nil:
+		*buf = strconv.AppendInt((*buf)[:0], c.fixed[i], 10)
+		return *buf
+	}
+	start, end := c.offsets[i], c.offsets[i+1]
+	if start == end {
+		return emptyText
+	}
+	return c.bytes[start:end:end]
+}
+
+// emptyText is no null, which is nil.
+var emptyText = []byte{}
+
 // nullCells are n nulls.
 func nullCells(n int) cells {
 	return cells{offsets: make([]int32, n+1), valid: bitmap{bits: make([]byte, bitutil.BytesForBits(int64(n)))}}

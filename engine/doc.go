@@ -15,12 +15,15 @@
 // [Resolve] compares the provenance that every sample should have with the one that is stored and returns the
 // [Increment]: new, stale and orphaned samples. [Seal] adds the system columns to computed rows, [Read] reads a table as it
 // stands, [DataVersion] sums it up, [Explain] says why a sample is in an increment or is not. Nothing in this package
-// writes, looks at a clock or keeps a global.
+// writes (except private temporary files), or keeps a global.
 //
 // # Stages
 //
-// Resolve decides first and fetches later. Each stage has a file, takes what the one before returned, and knows nothing of
-// those after it:
+// Resolve decides first and fetches later. It has two ways to decide, which decide alike. The keyed way (keyed.go) needs
+// little memory, uses all processors and serves the features whose samples are identified by the columns that identify
+// their parents' rows, which are most. The plain way can relate rows by any columns; it holds what it reads in memory, and
+// is what the tests compare the keyed way with. Each of its stages has a file, takes what the one before returned, and
+// knows nothing of those after it:
 //
 //	plan        which columns to read, join and compare by, how versions come about; from specs and schemas alone
 //	load        ids, needed field versions, times and what filters look at, all tables at the same time

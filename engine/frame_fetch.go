@@ -33,6 +33,8 @@ type rowSet struct {
 	groups []*groups // may be shorter than refs
 }
 
+func (s rowSet) count() int { return len(s.refs[0]) }
+
 func (s rowSet) slice(from, to int) rowSet {
 	out := rowSet{refs: make([][]store.RowRef, len(s.refs)), groups: make([]*groups, len(s.groups))}
 	for i, refs := range s.refs {

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/zeebo/xxh3"
@@ -46,11 +45,11 @@ func ParseHash(name string) (Hash, error) {
 func (h Hash) append(dst, input []byte) []byte {
 	switch h {
 	case XXHash32:
-		return strconv.AppendUint(dst, uint64(xxh32(input)), 10)
+		return appendDecimal(dst, uint64(xxh32(input)))
 	case XXHash64:
-		return strconv.AppendUint(dst, xxhash.Sum64(input), 10)
+		return appendDecimal(dst, xxhash.Sum64(input))
 	case WyHash:
-		return strconv.AppendUint(dst, wyhash(input), 10)
+		return appendDecimal(dst, wyhash(input))
 	case SHA256:
 		sum := sha256.Sum256(input)
 		return hex.AppendEncode(dst, sum[:])
@@ -58,6 +57,6 @@ func (h Hash) append(dst, input []byte) []byte {
 		sum := md5.Sum(input)
 		return hex.AppendEncode(dst, sum[:])
 	default:
-		return strconv.AppendUint(dst, xxh3.Hash(input), 10)
+		return appendDecimal(dst, xxh3.Hash(input))
 	}
 }

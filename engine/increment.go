@@ -45,10 +45,20 @@ type Increment struct {
 // A part is the samples of one status.
 type part struct {
 	reader frameReader
-	rows   rowSet
+	rows   partRows
 }
 
-func (p *part) count() int64 { return int64(len(p.rows.refs[0])) }
+// partRows are references to rows, spelled out or marked.
+type partRows interface {
+	count() int
+	// slice is the rows from one number up to another.
+	slice(from, to int) rowSet
+}
+
+// noRows are no rows of a single source.
+var noRows = rowSet{refs: [][]store.RowRef{nil}}
+
+func (p *part) count() int64 { return int64(p.rows.count()) }
 
 // defaultBatch is how many rows a batch has if the caller does not say.
 const defaultBatch = 1024
@@ -125,6 +135,21 @@ func nextChunk(rows int, last arrow.RecordBatch) int {
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.
 func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *decision) *Increment {
 	inc := &Increment{plan: p, unresolvable: d.unresolvable, replaced: p.replacedRows(target)}
+	inc.parts[New] = part{p.expectedReader(), tupleRows(expected, tables, d.fresh)}
+	inc.parts[Stale] = part{p.expectedReader(), tupleRows(expected, tables, d.stale)}
+	inc.parts[Orphaned] = part{p.storedReader(), noRows}
+	if p.target != nil {
+		refs := make([]store.RowRef, len(d.orphaned))
+		for i, e := range d.orphaned {
+			refs[i] = target.ref(e)
+		}
+		inc.parts[Orphaned].rows = rowSet{refs: [][]store.RowRef{refs}}
+	}
+	return inc
+}
+
+// expectedReader reads expected samples from the sources.
+func (p *plan) expectedReader() frameReader {
 	reader := frameReader{frame: p.expected, versions: &p.versions, hashing: p.hashing}
 	for i := range p.sources {
 		s := &p.sources[i]
@@ -135,18 +160,16 @@ func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *
 			reader.sources = append(reader.sources, s.scan.snap)
 		}
 	}
-	inc.parts[New] = part{reader, tupleRows(expected, tables, d.fresh)}
-	inc.parts[Stale] = part{reader, tupleRows(expected, tables, d.stale)}
-	orphaned := part{reader: frameReader{frame: p.stored}, rows: rowSet{refs: [][]store.RowRef{nil}}}
+	return reader
+}
+
+// storedReader reads stored samples from the target.
+func (p *plan) storedReader() frameReader {
+	reader := frameReader{frame: p.stored}
 	if p.target != nil {
-		orphaned.reader.sources = []fetcher{p.target.snap}
-		orphaned.reader.flags = p.target.flags
-		for _, e := range d.orphaned {
-			orphaned.rows.refs[0] = append(orphaned.rows.refs[0], target.ref(e))
-		}
+		reader.sources, reader.flags = []fetcher{p.target.snap}, p.target.flags
 	}
-	inc.parts[Orphaned] = orphaned
-	return inc
+	return reader
 }
 
 // tupleRows are the rows of the chosen tuples, with the versions of their groups where these cannot be computed again

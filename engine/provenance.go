@@ -99,26 +99,85 @@ type versioner struct {
 	plan    *versionPlan
 	hashing Hashing
 	tables  []*table
-	input   []byte // of the hash at hand
-	fields  []byte // the versions of the fields, joined as the sample's version hashes them
-	ends    []int  // of each field's version in fields; negative for none
-	sample  []byte
+	// values are the parents' versions that the sample at hand is made from, by slot; nil for null. They are what gather
+	// finds in tables, or what a caller that has them elsewhere puts there before it calls combine.
+	values [][]byte
+	texts  [][]byte // of values that are not stored as text, by slot
+	base   []int    // of each source: its first slot
+	input  []byte   // of the hash at hand
+	fields []byte   // the versions of the fields, joined as the sample's version hashes them
+	ends   []int    // of each field's version in fields; negative for none
+	sample []byte
 }
 
 func newVersioner(p *versionPlan, h Hashing, tables []*table) *versioner {
-	return &versioner{plan: p, hashing: h, tables: tables, ends: make([]int, len(p.fields))}
+	v := &versioner{plan: p, hashing: h, tables: tables, ends: make([]int, len(p.fields))}
+	var texts []int // of each source
+	for _, f := range p.fields {
+		for _, in := range f.inputs {
+			for len(texts) <= in.source {
+				texts = append(texts, 0)
+			}
+			texts[in.source] = max(texts[in.source], in.text+1)
+		}
+	}
+	n := 0
+	for _, k := range texts {
+		v.base = append(v.base, n)
+		n += k
+	}
+	v.values, v.texts = make([][]byte, n), make([][]byte, n)
+	return v
+}
+
+// valuesOf is the values that a source gives, n of them, or none if nothing is made of it.
+func (v *versioner) valuesOf(source, n int) [][]byte {
+	if source >= len(v.base) {
+		return nil
+	}
+	return v.values[v.base[source]:][:n]
 }
 
 // compute returns the sample's version for a row of each table. It is valid until the next call, and false if a field
 // has no version.
 func (v *versioner) compute(rows []uint32) ([]byte, bool) {
+	for i := range v.plan.fields {
+		v.gatherField(&v.plan.fields[i], rows)
+	}
+	return v.combine()
+}
+
+// computeField adds the version of one field to fields, and reports whether there is one.
+func (v *versioner) computeField(f *fieldPlan, rows []uint32) bool {
+	v.gatherField(f, rows)
+	return v.combineField(f)
+}
+
+func (v *versioner) gatherField(f *fieldPlan, rows []uint32) {
+	for k := range f.inputs {
+		v.gather(&f.inputs[k], rows)
+	}
+}
+
+// gather finds the value of an input.
+func (v *versioner) gather(in *inputPlan, rows []uint32) {
+	slot := v.base[in.source] + in.text
+	v.values[slot] = nil
+	if entry := rows[in.source]; entry != none {
+		c, row := v.tables[in.source].text(entry, in.text)
+		v.values[slot] = c.text(row, &v.texts[slot])
+	}
+}
+
+// combine is compute for the values at hand.
+func (v *versioner) combine() ([]byte, bool) {
 	v.fields = v.fields[:0]
 	complete := true
 	for i := range v.plan.fields {
 		if i > 0 {
 			v.fields = append(v.fields, '|')
 		}
-		if ok := v.computeField(&v.plan.fields[i], rows); ok {
+		if ok := v.combineField(&v.plan.fields[i]); ok {
 			v.ends[i] = len(v.fields)
 		} else {
 			v.ends[i] = ^len(v.fields)
@@ -132,20 +191,16 @@ func (v *versioner) compute(rows []uint32) ([]byte, bool) {
 	return v.sample, true
 }
 
-func (v *versioner) computeField(f *fieldPlan, rows []uint32) bool {
+func (v *versioner) combineField(f *fieldPlan) bool {
 	v.input = append(v.input[:0], f.prefix...)
 	for k := range f.inputs {
 		in := &f.inputs[k]
 		v.input = append(v.input, in.prefix...)
-		if entry := rows[in.source]; entry != none {
-			if c, row := v.tables[in.source].text(entry, in.text); !c.isNull(row) {
-				v.input = c.appendText(v.input, row)
-				continue
-			}
-		}
-		if !in.optional {
+		value := v.values[v.base[in.source]+in.text]
+		if value == nil && !in.optional {
 			return false
 		}
+		v.input = append(v.input, value...)
 	}
 	if f.given {
 		v.fields = append(v.fields, v.input...)

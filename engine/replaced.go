@@ -3,6 +3,7 @@ package engine
 import (
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -35,23 +36,49 @@ func (r *Replaced) Columns() []string { return slices.Clone(r.names) }
 
 // replacedRows finds the rows of the target from the future, tombstones too.
 func (p *plan) replacedRows(target *table) Replaced {
-	r := Replaced{since: time.Now().UnixMicro(), at: map[string]int64{}}
-	for _, k := range p.compare {
-		r.names = append(r.names, k.name)
-	}
-	if target == nil || !slices.ContainsFunc(target.chunks, func(c chunk) bool { return c.reaches(r.since) }) {
-		return r
-	}
-	var key []byte
-	for _, pos := range target.rows {
-		c := &target.chunks[pos.chunk()]
-		if at := c.time(pos.row()); at >= r.since {
-			key, _ = appendKey(key[:0], pickColumns(c.keys, p.targetCompare), pos.row())
-			r.at[string(key)] = max(at, r.at[string(key)])
+	f := newFutureRows(p)
+	if target != nil {
+		for i := range target.chunks {
+			f.note(&target.chunks[i])
 		}
 	}
-	return r
+	return f.rows()
 }
+
+// futureRows collects rows of the target from the future, by several goroutines at once.
+type futureRows struct {
+	keys []int // of a chunk's keys: those that tell samples apart
+	mu   sync.Mutex
+	seen Replaced
+}
+
+func newFutureRows(p *plan) *futureRows {
+	f := &futureRows{keys: p.targetCompare, seen: Replaced{since: time.Now().UnixMicro(), at: map[string]int64{}}}
+	for _, k := range p.compare {
+		f.seen.names = append(f.seen.names, k.name)
+	}
+	return f
+}
+
+// note looks through the rows of a chunk.
+func (f *futureRows) note(c *chunk) {
+	if !c.reaches(f.seen.since) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	keys := pickColumns(c.keys, f.keys)
+	var key []byte
+	for i := range max(len(c.updated.fixed), len(c.deleted.fixed)) {
+		if at := c.time(i); at >= f.seen.since {
+			key, _ = appendKey(key[:0], keys, i)
+			f.seen.at[string(key)] = max(at, f.seen.at[string(key)])
+		}
+	}
+}
+
+// rows returns what was found.
+func (f *futureRows) rows() Replaced { return f.seen }
 
 // reaches reports whether a row of the chunk was written at the time or later.
 func (c *chunk) reaches(at int64) bool {

@@ -34,6 +34,10 @@ type Options struct {
 	// StaleIf are conditions on stored samples, any of which makes a sample stale that is expected too. With any,
 	// orphaned samples have the column __stale_by_predicate, as in Metaxy. Nil leaves it to the versions.
 	StaleIf []string
+	// MemoryLimit is about how many bytes of memory the resolve may take for what it knows of rows while it decides; what
+	// does not fit goes to a private temporary file. Features whose samples are told apart by other columns than
+	// their parents' rows are resolved in memory alone. 0 means 1 GiB.
+	MemoryLimit int64
 }
 
 // Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the
@@ -45,6 +49,17 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	if err != nil {
 		return nil, err
 	}
+	if k := newKeyed(p); k != nil {
+		inc, err := k.resolve(ctx, k.partitioning())
+		if !errors.Is(err, errNotKeyed) {
+			return inc, err
+		}
+	}
+	return p.resolve(ctx)
+}
+
+// resolve holds all rows that decide in memory and can join and compare them by any columns.
+func (p *plan) resolve(ctx context.Context) (*Increment, error) {
 	tables, target, err := p.load(ctx)
 	if err != nil {
 		return nil, err

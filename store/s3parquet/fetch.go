@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 )
 
 // Fetch implements store.Snapshot. Each file is read once, several at the same time.
@@ -67,7 +68,7 @@ func (s *snapshot) fetchFiles(ctx context.Context, rows []store.RowRef, p *plan)
 
 func (s *snapshot) fetchFile(ctx context.Context, refs []store.RowRef, p *plan) (arrow.RecordBatch, error) {
 	f := s.Files[refs[0].File()]
-	d, err := s.open(ctx, f)
+	d, err := s.open(ctx, f, columnar.ReadOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
 )
 
@@ -15,6 +16,7 @@ type plan struct {
 	query   store.Query   // for the file: without partition columns
 	table   *arrow.Schema // the table's columns that are in files
 	columns []string      // of the result, in order
+	read    columnar.ReadOptions
 }
 
 // plan splits a query. A column that the table does not have is an error wrapping store.ErrSchema.

@@ -15,6 +15,9 @@ const filesAhead = 4
 // batchesAhead is how many batches of a file wait for their turn.
 const batchesAhead = 2
 
+// scanAhead bounds the bytes of its files that a scan holds at a time.
+const scanAhead = 32 << 20
+
 // Scan implements store.Snapshot. It holds at most filesAhead files open and batchesAhead batches of each.
 func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batch, error] {
 	return func(yield func(store.Batch, error) bool) {
@@ -32,6 +35,7 @@ func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batc
 			}
 		}()
 		files := s.matching(q)
+		p.read.ReadAhead = scanAhead / int64(max(1, min(filesAhead, len(files))))
 		for i := range files {
 			for len(running) < filesAhead && i+len(running) < len(files) {
 				running = append(running, s.startScan(ctx, files[i+len(running)], p))
@@ -99,7 +103,7 @@ func (f *fileScan) drain() {
 func (s *snapshot) scanFile(ctx context.Context, ordinal uint32, p *plan) iter.Seq2[store.Batch, error] {
 	return func(yield func(store.Batch, error) bool) {
 		f := s.Files[ordinal]
-		d, err := s.open(ctx, f)
+		d, err := s.open(ctx, f, p.read)
 		if err != nil {
 			yield(store.Batch{}, err)
 			return

@@ -98,15 +98,15 @@ type dataFile struct {
 	source source
 }
 
-// open opens a data file of the table. The caller closes its source.
-func (s *snapshot) open(ctx context.Context, f *delta.File) (*dataFile, error) {
+// open opens a data file of the table to read it with the given options. The caller closes its source.
+func (s *snapshot) open(ctx context.Context, f *delta.File, o columnar.ReadOptions) (*dataFile, error) {
 	name := path.Join(s.table.Path, f.Name)
 	d := &dataFile{uri: s.store.bucket.URI(name)}
 	var err error
 	if d.source, err = s.store.openSource(ctx, name, f.Size); err != nil {
 		return nil, d.explain(s, err)
 	}
-	if d.File, err = columnar.OpenFile(d.source, f.Size); err != nil {
+	if d.File, err = o.OpenFile(d.source, f.Size); err != nil {
 		return nil, errors.Join(d.explain(s, err), d.source.Close())
 	}
 	return d, nil

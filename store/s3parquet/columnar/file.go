@@ -24,7 +24,7 @@ type ReadOptions struct {
 	// ReadAhead bounds the bytes of the file that one scan or fetch holds at a time, except that it always holds one
 	// page of each column; 0 means 32 MiB.
 	ReadAhead int64
-	// BatchRows bounds the rows of a batch; 0 means 32,768.
+	// BatchRows bounds the rows of a batch; 0 means 8,192.
 	BatchRows int
 	// BatchBytes is about how large a batch gets in memory; 0 means 16 MiB.
 	BatchBytes int64
@@ -35,7 +35,7 @@ func (o ReadOptions) withDefaults() ReadOptions {
 		o.ReadAhead = 32 << 20
 	}
 	if o.BatchRows <= 0 {
-		o.BatchRows = 32 << 10
+		o.BatchRows = 8 << 10
 	}
 	if o.BatchBytes <= 0 {
 		o.BatchBytes = 16 << 20

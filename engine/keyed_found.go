@@ -1,0 +1,147 @@
+package engine
+
+import (
+	"math/bits"
+	"slices"
+	"sort"
+	"sync/atomic"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// A keyedPart is the expected samples of one status: marks on the rows of the table that alone makes them, or tuples of
+// row numbers.
+type keyedPart struct {
+	marks  *rowMarks // nil where several tables make a sample
+	tuples tuples64
+}
+
+// tuples64 are row numbers, as many for each sample as there are tables that make it.
+type tuples64 []uint64
+
+// noOrdinal stands for no row.
+const noOrdinal = ^uint64(0)
+
+func newKeyedPart(k *keyed) *keyedPart {
+	if k.single() {
+		return &keyedPart{marks: newRowMarks(k.tables[0].count)}
+	}
+	return &keyedPart{}
+}
+
+// add adds the sample at hand to a part: to the common marks, or to the decider's own tuples.
+func (t *tuples64) add(d *keyedDecider, to *keyedPart) {
+	if to.marks != nil {
+		to.marks.set(d.tuple[0])
+		return
+	}
+	*t = append(*t, d.tuple...)
+}
+
+// rows returns where the samples' rows are, in the order of the first table's.
+func (p *keyedPart) rows(k *keyed) partRows {
+	width := len(k.plan.order)
+	refs := make([][]store.RowRef, len(k.plan.sources))
+	if p.marks != nil {
+		return &sourceMarks{markedRows: p.marks.rows(k.tables[0]), source: k.plan.order[0], sources: len(refs)}
+	}
+	n := len(p.tuples) / width
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i * width
+	}
+	slices.SortFunc(order, func(a, b int) int { return slices.Compare(p.tuples[a:a+width], p.tuples[b:b+width]) })
+	for s := range refs {
+		refs[s] = slices.Repeat([]store.RowRef{noRef}, n)
+	}
+	for t, source := range k.plan.order {
+		for i, at := range order {
+			if ordinal := p.tuples[at+t]; ordinal != noOrdinal {
+				refs[source][i] = k.tables[t].ref(ordinal)
+			}
+		}
+	}
+	return rowSet{refs: refs}
+}
+
+// rowMarks mark rows of a table by their numbers.
+type rowMarks struct{ bits []uint64 }
+
+func newRowMarks(rows uint64) *rowMarks { return &rowMarks{bits: make([]uint64, (rows+63)/64)} }
+
+// set marks a row; several goroutines may do so at once.
+func (m *rowMarks) set(ordinal uint64) { atomic.OrUint64(&m.bits[ordinal/64], 1<<(ordinal%64)) }
+
+// rows are the marked rows of the table, in ascending order.
+func (m *rowMarks) rows(t *keyedTable) markedRows {
+	r := markedRows{table: &keyedTable{spans: t.spans}, bits: m.bits}
+	n := 0
+	for i, word := range m.bits {
+		if i%rankWords == 0 {
+			r.ranks = append(r.ranks, n)
+		}
+		n += bits.OnesCount64(word)
+	}
+	r.n = n
+	return r
+}
+
+// rankWords is for how many words of marks it is known how many marks come before them.
+const rankWords = 512
+
+// markedRows are rows of one table.
+type markedRows struct {
+	table *keyedTable
+	bits  []uint64
+	ranks []int // how many marks come before each rankWords words
+	n     int
+}
+
+func (r markedRows) count() int { return r.n }
+
+// refs are where the marked rows from one number up to another are.
+func (r markedRows) refs(from, to int) []store.RowRef {
+	out := make([]store.RowRef, 0, to-from)
+	if from == to {
+		return out
+	}
+	block := sort.SearchInts(r.ranks, from+1) - 1
+	skip := from - r.ranks[block]
+	for i := block * rankWords; len(out) < to-from; i++ {
+		word := r.bits[i]
+		if n := bits.OnesCount64(word); skip >= n {
+			skip -= n
+			continue
+		}
+		for ; word != 0 && len(out) < to-from; word &= word - 1 {
+			if skip > 0 {
+				skip--
+				continue
+			}
+			out = append(out, r.table.ref(uint64(64*i+bits.TrailingZeros64(word))))
+		}
+	}
+	return out
+}
+
+func (r markedRows) slice(from, to int) rowSet {
+	return rowSet{refs: [][]store.RowRef{r.refs(from, to)}}
+}
+
+// sourceMarks are marked rows of one of several sources, of which the others give nothing.
+type sourceMarks struct {
+	markedRows
+	source, sources int
+}
+
+func (r *sourceMarks) slice(from, to int) rowSet {
+	out := rowSet{refs: make([][]store.RowRef, r.sources)}
+	for s := range out.refs {
+		if s == r.source {
+			out.refs[s] = r.refs(from, to)
+		} else {
+			out.refs[s] = slices.Repeat([]store.RowRef{noRef}, to-from)
+		}
+	}
+	return out
+}

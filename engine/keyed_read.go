@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// A keyedTable is a table that takes part: of a source, or the target.
+type keyedTable struct {
+	number int // among those that take part
+	scan   *tableScan
+	keys   []int // of a chunk's keys, in the order of the join
+	source int   // -1 for the target
+	times  timeIndex
+
+	spans []rowSpan // where the rows are, in ascending order
+	count uint64    // of the row numbers that were given
+}
+
+// A rowSpan is rows of a file that are numbered one after the other.
+type rowSpan struct {
+	first uint64 // number
+	ref   store.RowRef
+}
+
+// A keyedBatch is a batch of a table whose first row has the given number.
+type keyedBatch struct {
+	table *keyedTable
+	rows  store.Batch
+	first uint64
+}
+
+// feed numbers the rows of a table and passes them on.
+func (t *keyedTable) feed(ctx context.Context, out chan<- keyedBatch) error {
+	for b, err := range t.scan.snap.Scan(ctx, t.scan.query()) {
+		if err != nil {
+			return fmt.Errorf("read table %q: %w", t.scan.key, err)
+		}
+		n := int(b.NumRows())
+		if n == 0 {
+			continue
+		}
+		first, last := b.Ref(0), b.Ref(n-1)
+		next := keyedBatch{t, b, t.count}
+		if k := len(t.spans); k == 0 || t.spans[k-1].ref+store.RowRef(t.count-t.spans[k-1].first) != first {
+			t.spans = append(t.spans, rowSpan{t.count, first})
+		}
+		if t.count += uint64(last-first) + 1; t.count > 1<<ordinalBits {
+			return fmt.Errorf("%w: table %q has more than %d rows", errNotKeyed, t.scan.key, 1<<ordinalBits)
+		}
+		select {
+		case out <- next:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// ref is where the store has the row of a number.
+func (t *keyedTable) ref(ordinal uint64) store.RowRef {
+	i, found := slices.BinarySearchFunc(t.spans, ordinal, func(s rowSpan, o uint64) int { return compareUint(s.first, o) })
+	if !found {
+		i--
+	}
+	return t.spans[i].ref + store.RowRef(ordinal-t.spans[i].first)
+}
+
+func compareUint(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// keyedBlock is how many rows are worked on at a time; what is known of them stays in the processor's cache.
+const keyedBlock = 512
+
+// A keyedWorker makes entries of batches.
+type keyedWorker struct {
+	*keyed
+	out     *partitionWriter
+	version *versioner // of the samples that rows of one table alone make
+	keys    [keyedBlock]xxh3.Uint128
+	places  [keyedBlock]place
+	digests [keyedBlock]uint64
+	buf     []byte // of a key, or of a number as text
+}
+
+func newKeyedWorker(k *keyed) *keyedWorker {
+	w := &keyedWorker{keyed: k, out: k.partitions.writer()}
+	if k.single() {
+		w.version = newVersioner(&k.plan.versions, k.plan.hashing, nil)
+	}
+	return w
+}
+
+// take makes entries of a batch.
+func (w *keyedWorker) take(b keyedBatch) error {
+	t := b.table
+	c, err := t.scan.prepare(b.rows)
+	if err != nil {
+		return fmt.Errorf("read table %q: %w", t.scan.key, err)
+	}
+	if t.source < 0 {
+		w.replaced.note(&c)
+	}
+	columns := pickColumns(c.keys, t.keys)
+	for from := 0; from < int(b.rows.NumRows()); from += keyedBlock {
+		n := min(keyedBlock, int(b.rows.NumRows())-from)
+		if err := w.place(t, &c, b, from, n); err != nil {
+			return fmt.Errorf("read table %q: %w", t.scan.key, err)
+		}
+		w.hashKeys(columns, from, n)
+		switch {
+		case t.source < 0:
+			w.digestStored(&c.texts[0], from, n)
+		case w.single():
+			w.digestExpected(w.version, c.texts, from, n)
+		default:
+			if err := w.writeValues(c.texts, from, n); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := w.writeDigests(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place says where the rows are, and marks those that are not live or flagged.
+func (w *keyedWorker) place(t *keyedTable, c *chunk, b keyedBatch, from, n int) error {
+	last, number, known := int64(0), uint32(0), false
+	start := b.rows.Ref(0)
+	for i := range n {
+		row := from + i
+		if time := c.time(row); !known || time != last {
+			var err error
+			if number, err = t.times.number(time); err != nil {
+				return err
+			}
+			last, known = time, true
+		}
+		p := makePlace(t.number, b.first+uint64(b.rows.Ref(row)-start), number)
+		if !c.deleted.isNull(row) || !c.passes.isSet(row) {
+			p |= goneRow
+		}
+		if c.flagged.bits != nil && c.flagged.isSet(row) {
+			p |= flaggedRow
+		}
+		w.places[i] = p
+	}
+	return nil
+}
+
+// hashKeys hashes the keys of rows. Equal keys have one hash in all tables, since the plan has seen to it that their
+// columns are of one class.
+func (w *keyedWorker) hashKeys(columns []keyColumn, from, n int) {
+	if len(columns) == 1 && columns[0].fixed == nil {
+		c := &columns[0]
+		for i := range n {
+			if c.isNull(from + i) {
+				w.keys[i] = xxh3.Hash128Seed(nil, w.seed+1)
+				w.places[i] |= keylessRow
+				continue
+			}
+			w.keys[i] = xxh3.Hash128Seed(c.value(from+i), w.seed)
+		}
+		return
+	}
+	for i := range n {
+		var null bool
+		if w.buf, null = appendKey(w.buf[:0], columns, from+i); null {
+			w.places[i] |= keylessRow
+		}
+		w.keys[i] = xxh3.Hash128Seed(w.buf, w.seed)
+	}
+}
+
+// digestStored digests the stored versions of rows.
+func (w *keyedWorker) digestStored(c *cells, from, n int) {
+	for i := range n {
+		if text := c.text(from+i, &w.buf); text != nil {
+			w.digests[i] = xxh3.HashSeed(text, w.seed)
+		} else {
+			w.places[i] |= unversionedRow
+		}
+	}
+}
+
+// digestExpected digests the versions of the samples that rows make.
+func (w *keyedWorker) digestExpected(v *versioner, texts []cells, from, n int) {
+	values, bufs := v.valuesOf(w.plan.order[0], len(texts)), v.texts[v.base[w.plan.order[0]]:]
+	for i := range n {
+		for k := range values {
+			values[k] = texts[k].text(from+i, &bufs[k])
+		}
+		if version, complete := v.combine(); complete {
+			w.digests[i] = xxh3.HashSeed(version, w.seed)
+		} else {
+			w.places[i] |= unversionedRow
+		}
+	}
+}
+
+// writeDigests puts the rows at hand into their partitions.
+func (w *keyedWorker) writeDigests(n int) error {
+	for i := range n {
+		key := w.keys[i]
+		words, err := w.out.room(key.Hi, entryWords)
+		if err != nil {
+			return err
+		}
+		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), w.digests[i]
+	}
+	return nil
+}
+
+// writeValues puts the rows at hand into their partitions with the versions that they give.
+func (w *keyedWorker) writeValues(texts []cells, from, n int) error {
+	for i := range n {
+		w.buf = appendValues(w.buf[:0], texts, from+i)
+		extra := (len(w.buf) + 7) / 8
+		key := w.keys[i]
+		words, err := w.out.room(key.Hi, entryWords+extra)
+		if err != nil {
+			return err
+		}
+		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), uint64(len(w.buf))
+		copy(wordBytes(words[entryWords:]), w.buf)
+	}
+	return nil
+}

@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// tiny is so little memory that nearly everything goes to the file.
+func tiny(k *keyed) partitioning {
+	return partitioning{count: 2, words: 64, chunks: 0, writers: k.workers, bytes: 1}
+}
+
+func (w *world) plan(f *feature.Feature, s store.Store, o Options) *plan {
+	w.t.Helper()
+	p, err := prepare(context.Background(), s, f, o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// The keyed way decides as the plain way does, in memory and through the file.
+func TestKeyedAgreesWithPlain(t *testing.T) {
+	t.Parallel()
+	keyedFeatures, spilled, seen := 0, int64(0), map[string]int{}
+	for seed := range uint64(randomWorlds) {
+		w := newWorld(t, seed, true)
+		s := w.store(false)
+		for _, key := range w.keys {
+			f := w.feature(key)
+			if f.Root() {
+				continue
+			}
+			o := Options{Hashing: w.hashing}
+			if seed%2 == 1 {
+				o = w.randomOptions(f, seen)
+			}
+			p := w.plan(f, s, o)
+			k := newKeyed(p)
+			if k == nil {
+				continue
+			}
+			keyedFeatures++
+			got, err := k.resolve(context.Background(), tiny(k))
+			if err != nil {
+				t.Fatalf("seed %d: %s: %v", seed, key, err)
+			}
+			spilled += k.partitions.spill.used.Load()
+			want, err := w.plan(f, s, o).resolve(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, status := range []Status{New, Stale, Orphaned} {
+				if g, w := incrementTexts(t, got, status), incrementTexts(t, want, status); !slices.Equal(g, w) {
+					t.Errorf("seed %d: %s of %s:\n%q\nwant\n%q", seed, status, key, g, w)
+				}
+			}
+			if got.Unresolvable() != want.Unresolvable() {
+				t.Errorf("seed %d: %s has %d unresolvable samples, want %d", seed, key, got.Unresolvable(), want.Unresolvable())
+			}
+		}
+	}
+	if keyedFeatures < 200 || spilled == 0 {
+		t.Errorf("the worlds have too little of what they should test: %d keyed features, %d bytes spilled", keyedFeatures, spilled)
+	}
+}
+
+// Of a resolve through the file nothing stays behind.
+func TestSpillFileIsGone(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("TMPDIR", folder)
+	file := &spillFile{}
+	if _, err := file.write([]byte("1234")); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 2)
+	if err := file.read(got, 1); err != nil || string(got) != "23" {
+		t.Fatalf("read back %q, %v", got, err)
+	}
+	file.close()
+	left, err := os.ReadDir(folder)
+	if err != nil || len(left) > 0 {
+		t.Errorf("%d files are left, %v", len(left), err)
+	}
+}
+
+// A disk without room is told before it is full, with what to do.
+func TestSpillNeedsRoom(t *testing.T) {
+	t.Parallel()
+	if _, ok := freeDisk(os.TempDir()); !ok {
+		t.Skip("the free room is not known here")
+	}
+	file := &spillFile{expected: 1 << 60}
+	_, err := file.write([]byte("1"))
+	if !errors.Is(err, ErrDisk) || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("got %v", err)
+	}
+	if file.file != nil {
+		t.Error("a file was made all the same")
+	}
+}
+
+// Versions that fit no chunk are resolved the plain way.
+func TestLongVersionsAreResolvedThePlainWay(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 2*maxChunk)
+	s := newScene(t, xy("a"), xy("b"), xy("c", feature.Dep{Feature: "a"}, feature.Dep{Feature: "b", Select: []string{}}))
+	s.root("a", "1 "+long+" f", "2 x f")
+	s.root("b", "1 y f", "2 y f")
+	s.expect("c", "new: 1 2")
+	s.run("c")
+	s.root("b", "1 z f")
+	s.expect("c", "stale: 1")
+}
+
+func TestTimesAreNumberedUpToABound(t *testing.T) {
+	t.Parallel()
+	var index timeIndex
+	for i := range int64(1 << timeBits) {
+		if _, err := index.number(-i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := index.number(1); !errors.Is(err, errNotKeyed) {
+		t.Errorf("one more: %v", err)
+	}
+	newest, err := index.number(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	older, _ := index.number(-7)
+	if !index.newer(makePlace(1, 3, newest), makePlace(1, 9, older)) || !index.newer(makePlace(1, 9, older), makePlace(1, 8, older)) {
+		t.Error("the newest row is not the one with the latest time, then the last one")
+	}
+}
+
+// Marks give back what was marked, in any part.
+func TestMarkedRows(t *testing.T) {
+	t.Parallel()
+	table := &keyedTable{spans: []rowSpan{{0, store.MakeRowRef(2, 10)}, {70_000, store.MakeRowRef(3, 0)}}}
+	marks := newRowMarks(100_000)
+	var want []store.RowRef
+	for i := uint64(1); i < 100_000; i += 1 + i%977 {
+		marks.set(i)
+		want = append(want, table.ref(i))
+	}
+	rows := marks.rows(table)
+	if rows.count() != len(want) {
+		t.Fatalf("%d rows, want %d", rows.count(), len(want))
+	}
+	for from := 0; from <= len(want); from += 7 {
+		for _, n := range []int{0, 1, 63, len(want) - from} {
+			to := min(from+n, len(want))
+			if got := rows.slice(from, to).refs[0]; !slices.Equal(got, want[from:to]) {
+				t.Fatalf("rows %d to %d are %v, want %v", from, to, got, want[from:to])
+			}
+		}
+	}
+}
