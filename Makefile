@@ -58,6 +58,7 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
+	$(PYTHON) bench/startup.py
 
 .PHONY: golden
 golden: .venv/.done ## rewrite the expectations under testdata; review the diff

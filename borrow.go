@@ -7,3 +7,9 @@ type borrowed struct{ store.Store }
 
 // Close does nothing.
 func (borrowed) Close() error { return nil }
+
+// Usage is the owner's.
+func (b borrowed) Usage() store.Usage {
+	u, _ := store.UsageOf(b.Store)
+	return u
+}

@@ -21,6 +21,7 @@ type job struct {
 	o       Options
 	hashing engine.Hashing
 	store   store.Store // nil until the job starts
+	asked   store.Usage // of the storage before the job
 	rel     relation
 	part    *partition
 
@@ -87,6 +88,15 @@ func (j *job) fail(f failedSample) {
 	}
 }
 
+// storage is what the job has asked of the storage so far.
+func (j *job) storage() store.Usage {
+	if j.store == nil {
+		return store.Usage{}
+	}
+	now, _ := store.UsageOf(j.store)
+	return now.Since(j.asked)
+}
+
 // succeed takes note of computed samples.
 func (j *job) succeed(n int) {
 	j.count.computed.Add(int64(n))
@@ -122,6 +132,7 @@ func (j *job) problem() error {
 func (j *job) result(r Result) Result {
 	r.Processed, r.Failed = j.count.processed.Load(), j.count.failed.Load()
 	r.Elsewhere, r.Deleted = j.count.elsewhere.Load(), j.count.deleted.Load()
+	r.Storage = j.storage()
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	r.Failures = append([]Failure(nil), j.failures...)

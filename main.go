@@ -183,6 +183,9 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	if err != nil { // before the summary, which is the last line
 		fmt.Fprintln(e.Stderr, "error:", printable(err.Error()))
 	}
+	if f.Stats {
+		err = errors.Join(err, e.PrintStats())
+	}
 	fmt.Fprintln(e.Stderr, results.Summary())
 	if err != nil {
 		return &cli.ExitError{Code: exitCode(ctx, err)}

@@ -49,6 +49,8 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 			j.log.Warn("the table cannot be shown", "feature", j.f.Key(), "error", err)
 		}
 	}
+	r.Storage = j.storage()
+	describeStorage(r.Storage, md)
 	err = j.session.Materialize(ctx, pipes.Materialization{AssetKey: j.asset, DataVersion: r.DataVersion, Metadata: md})
 	if err == nil {
 		err = j.reportCheck(ctx, *r)
@@ -91,6 +93,17 @@ func (j *job) metadata(r Result) pipes.Metadata {
 		md["metaxy/samples_per_second"] = pipes.Float(rounded(float64(r.Processed) / s))
 	}
 	return md
+}
+
+// describeStorage adds what the step has asked of the storage, if that was counted.
+func describeStorage(u store.Usage, md pipes.Metadata) {
+	if u == (store.Usage{}) {
+		return
+	}
+	for name, n := range map[string]int64{"requests": u.Requests(), "reads": u.Reads, "writes": u.Writes, "lists": u.Lists,
+		"deletes": u.Deletes, "bytes_read": u.BytesRead, "bytes_written": u.BytesWritten} {
+		md["metaxy/storage_"+name] = pipes.Int(n)
+	}
 }
 
 // rounded cuts a figure that people read to three digits behind the point.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
 )
 
 // sent returns the params of the messages with a method.
@@ -84,6 +85,42 @@ func TestMaterialization(t *testing.T) {
 	custom := sent(t, messages(), pipes.MethodCustom)[0]["payload"].(map[string]any)["metaxy_pipes"].(map[string]any)
 	if custom["feature"] != "video/crop" || custom["asset_key"] != "lake/crops" || custom["processed"] != 8.0 || custom["rows"] != 8.0 || custom["error"] != nil {
 		t.Errorf("custom message: %v", custom)
+	}
+}
+
+// TestStorageIsReported: what a step has asked of its storage stands beside what it has done.
+func TestStorageIsReported(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, graph)
+	messages := ts.attach(asset("video/crop", `{}`))
+	ts.videos("1", "a", "b")
+	files, err := s3parquet.Open(t.Context(), t.TempDir(), s3parquet.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := ts.Snapshot(t.Context(), "video")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b, err := range snap.Scan(t.Context(), store.Query{}) {
+		if err == nil {
+			_, err = files.Append(t.Context(), "video", store.Write{Rows: single(b.RecordBatch)})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := files.Usage()
+	step := ts.step("video/crop", cropper(nil))
+	step.Store = func(context.Context) (store.Store, error) { return borrowed{files}, nil }
+	r := ts.mustRun(Options{}, step)
+	all := files.Usage().Since(before)
+	if r.Storage != all || all.Writes < 2 || all.Reads == 0 || all.Lists == 0 { // a data file and its commit
+		t.Errorf("the result says %s, the store %s", r.Storage, all)
+	}
+	md := sent(t, messages(), pipes.MethodMaterialize)[0]["metadata"]
+	if got, want := raw(md, "metaxy/storage_writes"), fmt.Sprint("int:", all.Writes); got != want {
+		t.Errorf("metaxy/storage_writes is %s, want %s", got, want)
 	}
 }
 

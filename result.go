@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A Result is what became of one step. It is also what is reported to Dagster.
@@ -24,6 +25,8 @@ type Result struct {
 	// if the step failed.
 	Rows        int64
 	DataVersion string
+	// Storage is what the step has asked of the storage beneath the store; zero if the store does not count.
+	Storage store.Usage
 	// Failures are the first failed samples.
 	Failures []Failure
 	// Duration is how long the step took.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // Run is [Main] for programs that manage their own session and exit status. It runs the steps one after the other,
@@ -43,6 +44,7 @@ func (j *job) run(ctx context.Context) (r Result, err error) {
 		return r, fmt.Errorf("open the store of %s: %w", j.f.Key(), err)
 	}
 	defer func() { err = errors.Join(err, j.store.Close()) }()
+	j.asked, _ = store.UsageOf(j.store)
 
 	err = j.execute(ctx, &r)
 	r = j.result(r)

@@ -22,6 +22,7 @@ type resolveFlags struct {
 	limit   int64
 	shard   Shard
 	format  string
+	stats   bool
 }
 
 func (a *app) resolveCommand() *cobra.Command {
@@ -45,6 +46,7 @@ func (a *app) resolveCommand() *cobra.Command {
 		"keep the rows, stored and of the parents, for which `EXPR` holds; may be repeated")
 	flags.Int64Var(&f.limit, "limit", 0, "print at most `N` rows, new ones first")
 	flags.Var(&f.shard, "shard", "only part i of n, from 0")
+	flags.BoolVar(&f.stats, "stats", false, statsHelp)
 	flags.StringVar(&f.format, "format", "", strings.Join(rowFormats, ", ")+" (default: table on a terminal, else jsonl)")
 	return cmd
 }

@@ -40,7 +40,8 @@ func (a *app) openGraph(log *slog.Logger) (*Env, *source, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	e := &Env{Config: c, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr}
+	e := &Env{Config: c, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
+		jsonLog: a.global.logFormat == "json"}
 	if !src.needsStore() {
 		e.Graph, err = src.graph()
 	}

@@ -63,6 +63,11 @@ func (p *increment) print(ctx context.Context, e *Env) (err error) {
 	if err := held.Flush(e.Stdout); err != nil {
 		return err
 	}
+	if p.flags.stats {
+		if err := e.PrintStats(); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintf(e.Stderr, "new=%d stale=%d orphaned=%d\n",
 		p.counts[engine.New], p.counts[engine.Stale], p.counts[engine.Orphaned])
 	return err

@@ -47,6 +47,8 @@ type Env struct {
 	// Stdin, Stdout and Stderr are the command's streams.
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
+
+	jsonLog bool
 }
 
 // RunFlags are the flags of the run command, with the configuration's defaults filled in.
@@ -83,6 +85,8 @@ type RunFlags struct {
 	DryRun bool
 	// BatchArrow speaks Arrow IPC streams with an external processor; false means JSON lines.
 	BatchArrow bool
+	// Stats prints what the run has asked of the storage before the last line.
+	Stats bool
 }
 
 // An ExitError is an error that chooses the exit status.

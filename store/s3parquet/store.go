@@ -31,7 +31,7 @@ type Options struct {
 // A Store keeps the tables of all features under one location. It is safe for concurrent use, also by several
 // processes.
 type Store struct {
-	bucket bucket.Bucket
+	bucket bucket.Metered
 	opts   Options
 	tails  tails
 
@@ -55,11 +55,14 @@ func New(b bucket.Bucket, o Options) *Store {
 	if o.TargetFileSize <= 0 {
 		o.TargetFileSize = 128 << 20
 	}
-	return &Store{bucket: b, opts: o, tables: map[feature.Key]*delta.Table{}}
+	return &Store{bucket: bucket.Meter(b), opts: o, tables: map[feature.Key]*delta.Table{}}
 }
 
 // Location is where the store lives, without credentials.
 func (s *Store) Location() string { return s.bucket.URI("") }
+
+// Usage is what was asked of the storage since the store was opened.
+func (s *Store) Usage() store.Usage { return store.Usage(s.bucket.Usage()) }
 
 // Close implements store.Store.
 func (s *Store) Close() error { return s.bucket.Close() }

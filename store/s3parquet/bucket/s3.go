@@ -23,9 +23,10 @@ type S3 struct {
 	endpoint string // for messages; "" means AWS
 	client   *s3.Client
 	uploads  *transfermanager.Client
+	meter    *meter
 }
 
-var _ Bucket = (*S3)(nil)
+var _ Metered = (*S3)(nil)
 
 // OpenS3 returns the bucket under a prefix of the named S3 bucket. It sends no request.
 func OpenS3(ctx context.Context, name, prefix string, o S3Options) (*S3, error) {
@@ -40,12 +41,13 @@ func OpenS3(ctx context.Context, name, prefix string, o S3Options) (*S3, error) 
 		}
 		prefix += "/"
 	}
-	client, err := newClient(ctx, o)
+	m := &meter{}
+	client, err := newClient(ctx, o, m)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", where, err)
 	}
 	endpoint := withoutSecrets(aws.ToString(client.Options().BaseEndpoint))
-	return &S3{name: name, prefix: prefix, endpoint: endpoint, client: client, uploads: newUploads(client)}, nil
+	return &S3{name: name, prefix: prefix, endpoint: endpoint, client: client, uploads: newUploads(client), meter: m}, nil
 }
 
 // URI implements Bucket.

@@ -17,8 +17,8 @@ import (
 	"github.com/aws/smithy-go/logging"
 )
 
-// newClient returns the client that the options and the usual AWS sources describe.
-func newClient(ctx context.Context, o S3Options) (*s3.Client, error) {
+// newClient returns the client that the options and the usual AWS sources describe, whose requests are counted.
+func newClient(ctx context.Context, o S3Options, m *meter) (*s3.Client, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithRetryer(newRetryer()),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })),
@@ -39,6 +39,7 @@ func newClient(ctx context.Context, o S3Options) (*s3.Client, error) {
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
+		c.HTTPClient = &meteredClient{client: c.HTTPClient, meter: m}
 		custom := c.BaseEndpoint != nil
 		c.UsePathStyle = custom
 		if o.PathStyle != nil {

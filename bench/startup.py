@@ -1,0 +1,69 @@
+"""How long it takes from exec to the `opened` message, as Dagster sees it: the best of the runs.
+
+The message channel is a named pipe, so that the moment is seen without polling. The step is a whole one: configuration,
+feature file, store with a table, one sample to process by an external program.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import os
+import subprocess
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+BINARY = Path(__file__).resolve().parent.parent / "bin" / "metaxy-pipes"
+FEATURES = {
+    "features": [
+        {"key": "video", "id_columns": ["id"], "fields": ["default"]},
+        {"key": "video/crop", "id_columns": ["id"], "deps": ["video"], "fields": ["default"]},
+    ]
+}
+
+
+def encode(value: object) -> str:
+    """A bootstrap payload of Dagster Pipes."""
+    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
+
+
+def once(folder: Path) -> float:
+    """Starts the program once and returns the milliseconds until the message was there."""
+    channel = folder / "messages"
+    os.mkfifo(channel)
+    context = {"asset_keys": ["video/crop"], "run_id": "bench", "extras": {}}
+    env = os.environ | {"DAGSTER_PIPES_CONTEXT": encode({"data": context}), "DAGSTER_PIPES_MESSAGES": encode({"path": str(channel)})}
+    command = [str(BINARY), "run", "video/crop", "--dry-run", "--store", str(folder / "store"), "--features", str(folder / "features.json")]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with channel.open() as messages:
+        first = messages.readline()
+        took = (time.perf_counter() - began) * 1000
+        messages.read()
+    _, errors = process.communicate()
+    channel.unlink()
+    if process.returncode != 0 or json.loads(first)["method"] != "opened":
+        raise SystemExit(f"exit {process.returncode}, first message {first!r}\n{errors}")
+    return took
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "features.json").write_text(json.dumps(FEATURES))
+        (folder / "rows.jsonl").write_text('{"id":"a"}\n')
+        ingest = ["ingest", "video", "--from", "rows.jsonl", "--store", "./store", "--features", "features.json"]
+        subprocess.run([str(BINARY), *ingest], cwd=folder, check=True, stderr=subprocess.DEVNULL)
+        times = sorted(once(folder) for _ in range(args.runs))
+    size = BINARY.stat().st_size
+    print(f"start-up: exec to `opened` {times[0]:.1f} ms (median {times[len(times) // 2]:.1f} ms of {args.runs}); binary {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
