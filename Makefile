@@ -55,6 +55,10 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	  echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 10x $$pkg || exit 1; done; done
 
+.PHONY: chaos
+chaos: .venv/.done .tools/bin/.done build ## runs under kill -9, full disks, a dying MinIO and lying processors: for SECONDS (60), or one SEED
+	PYTHONPATH=tests $(PYTHON) -m chaos $(if $(SEED),--seeds $(SEED) --keep,--seconds $(or $(SECONDS),60))
+
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
