@@ -55,7 +55,7 @@ func (m *Memory) Append(ctx context.Context, key feature.Key, w Write) (Commit, 
 	defer m.mu.Unlock()
 	old := m.tables[key]
 	if old == nil {
-		old = &memorySnapshot{version: -1, uri: "memory://" + key.Table(), properties: maps.Clone(w.Properties)}
+		old = &memorySnapshot{version: -1, removal: -1, uri: "memory://" + key.Table(), properties: maps.Clone(w.Properties)}
 	}
 	if w.Expect != nil && *w.Expect != old.version {
 		return Commit{}, fmt.Errorf("append to %s: %w: the table is at version %d, the rows were made for %d",
@@ -90,7 +90,7 @@ func (m *Memory) Append(ctx context.Context, key feature.Key, w Write) (Commit, 
 		commit.Bytes += recordBytes(file[i])
 	}
 	next.version, next.timestamp = commit.Version, time.Now().UTC()
-	next.files = append(slices.Clip(old.files), file)
+	next.files = append(slices.Clip(old.files), memoryFile{commit.Version, file})
 	m.tables[key] = &next
 	return commit, nil
 }
@@ -141,7 +141,14 @@ type memorySnapshot struct {
 	schema     *arrow.Schema
 	properties map[string]string
 	marks      map[string]int64
-	files      [][]arrow.RecordBatch
+	removal    int64
+	files      []memoryFile
+}
+
+// A memoryFile is the rows of one append, without those that were taken out since.
+type memoryFile struct {
+	version int64
+	batches []arrow.RecordBatch
 }
 
 func (s *memorySnapshot) Version() int64                { return s.version }
@@ -151,10 +158,12 @@ func (s *memorySnapshot) Schema() *arrow.Schema         { return s.schema }
 func (s *memorySnapshot) Properties() map[string]string { return maps.Clone(s.properties) }
 func (s *memorySnapshot) Marks() map[string]int64       { return maps.Clone(s.marks) }
 
+func (s *memorySnapshot) LastRemoval() int64 { return s.removal }
+
 func (s *memorySnapshot) RowsHint() int64 {
 	n := int64(0)
 	for _, file := range s.files {
-		for _, rec := range file {
+		for _, rec := range file.batches {
 			n += rec.NumRows()
 		}
 	}
@@ -169,11 +178,11 @@ func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, err
 			return
 		}
 		for i, file := range s.files {
-			if q.After != nil && int64(i) <= *q.After { // each version has added one file
+			if q.After != nil && file.version <= *q.After {
 				continue
 			}
 			first := uint32(0)
-			for _, rec := range file {
+			for _, rec := range file.batches {
 				b, err := s.filter(ctx, rec, q, to)
 				if err != nil {
 					yield(Batch{}, err)
@@ -285,7 +294,7 @@ func (s *memorySnapshot) locate(ref RowRef) (arrow.RecordBatch, int, bool) {
 		return nil, 0, false
 	}
 	row := int64(ref.Row())
-	for _, rec := range s.files[ref.File()] {
+	for _, rec := range s.files[ref.File()].batches {
 		if row < rec.NumRows() {
 			return rec, int(row), true
 		}

@@ -1,7 +1,8 @@
 // Package store says what the engine and the runner need of the place where feature tables live.
 //
-// A table holds the rows of one feature: append-only, in Arrow batches. A [Snapshot] is an immutable view of one
-// version of a table. Everything that decides (the engine) reads a snapshot; everything that acts appends.
+// A table holds the rows of one feature, in Arrow batches. A [Snapshot] is an immutable view of one version of a table.
+// Everything that decides (the engine) reads a snapshot; everything that acts appends. Rows are never changed; what they say
+// is outdated by later rows, and only an explicit [Deletion] takes them away.
 //
 // Batches are ordinary garbage-collected Go memory: nobody has to Release one, and nobody may change one.
 package store
@@ -35,6 +36,7 @@ var (
 type Store interface {
 	Reader
 	Appender
+	Deleter
 	io.Closer
 }
 
@@ -54,6 +56,16 @@ type Appender interface {
 	Append(ctx context.Context, key feature.Key, w Write) (Commit, error)
 }
 
+// A Deleter takes rows out of feature tables.
+type Deleter interface {
+	// Delete takes the rows that d chooses out of the newest version of the feature's table, all at once or not at all.
+	// The other rows keep their order and their place before whatever is appended later; snapshots taken before still
+	// have all rows. Rows that other writers commit while it runs are looked at too: after the commit that it returns, no
+	// row is left that d chooses. If there is none, nothing is committed and the current version returned. Without a
+	// table, it returns an error wrapping ErrNoTable; when others win in every attempt, one wrapping ErrConflict.
+	Delete(ctx context.Context, key feature.Key, d Deletion) (Commit, error)
+}
+
 // A Snapshot is one version of a table. It is immutable and safe for concurrent use.
 type Snapshot interface {
 	// Version is the number of the commit that made this snapshot, counted from 0.
@@ -68,6 +80,9 @@ type Snapshot interface {
 	Properties() map[string]string
 	// Marks are the newest values of Write.Marks; empty if there were none.
 	Marks() map[string]int64
+	// LastRemoval is the newest version that took rows out of the table, -1 if none did. Where the log does not tell, it
+	// is a version that is no earlier. Whoever knows all rows of a version before it knows rows that may be gone.
+	LastRemoval() int64
 	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
 	RowsHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
@@ -153,10 +168,25 @@ type Write struct {
 	Info map[string]string
 }
 
-// A Commit identifies what an Append did.
+// A Deletion chooses rows to take out of a table.
+type Deletion struct {
+	// Where chooses the rows for which all conditions hold, as Query.Where does; nil chooses all.
+	Where []Equal
+	// Columns are the columns that Match sees; nil means all. One that the table does not have is an error wrapping ErrSchema.
+	Columns []string
+	// Match chooses among the rows of Where: it returns for each row of a batch whether it goes. It may be called several
+	// times for one row, and by several goroutines. Nil chooses all.
+	Match func(arrow.RecordBatch) ([]bool, error)
+	// Predicate says in words which rows go, for people who read the table's history.
+	Predicate string
+	// Info is recorded with the commit, like Write.Info.
+	Info map[string]string
+}
+
+// A Commit identifies what an Append or a Delete did.
 type Commit struct {
-	Version int64 // the table's version that holds the rows
-	Rows    int64
-	Files   int
-	Bytes   int64
+	Version int64 // the table's version that holds the rows, or has lost them
+	Rows    int64 // that were appended or taken out
+	Files   int   // that were written
+	Bytes   int64 // of these files
 }

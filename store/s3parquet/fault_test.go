@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow-go/v18/arrow"
+
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
@@ -15,43 +17,123 @@ import (
 )
 
 // Each call to the storage fails once, in each way, until the story ends before the fault. The table is always as
-// before or as after the append, and Append says which unless it says that nobody knows.
+// before or as after the write, and the write says which unless it says that nobody knows.
 func TestFaultAtEveryCall(t *testing.T) {
 	t.Parallel()
-	before, after := []string{`["a"]`}, []string{`["a"]`, `["b"]`}
-	for _, stuck := range []bool{false, true} {
-		for _, mode := range buckettest.Modes() {
-			t.Run(mode.String(), func(t *testing.T) {
-				t.Parallel()
-				succeeded := 0
-				for n := int64(0); ; n++ {
-					dir := openDir(t)
-					clean := s3parquet.New(dir, s3parquet.Options{})
-					appendRows(t, clean, "f", write(ids("a")))
-					faults := &buckettest.Faults{Bucket: dir, Fail: n, Mode: mode, Stuck: stuck}
-					_, err := s3parquet.New(faults, s3parquet.Options{}).Append(t.Context(), "f", write(ids("b")))
-					rows := scanned(t, snapshot(t, s3parquet.New(dir, s3parquet.Options{}), "f"), store.Query{})
-					switch {
-					case err == nil && !slices.Equal(rows, after):
-						t.Errorf("call %d: Append succeeds and the rows are %q", n, rows)
-					case err != nil && !slices.Equal(rows, before) && !(stuck && slices.Equal(rows, after)):
-						t.Errorf("call %d: Append = %v and the rows are %q", n, err, rows)
-					case err != nil && !errors.Is(err, buckettest.ErrInjected):
-						t.Errorf("call %d: Append = %v does not tell the cause", n, err)
+	stories := []struct {
+		name          string
+		run           func(ctx context.Context, s *s3parquet.Store) error
+		before, after []string
+	}{
+		{"append", func(ctx context.Context, s *s3parquet.Store) error {
+			_, err := s.Append(ctx, "f", write(ids("b")))
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["x"]`, `["y"]`, `["b"]`}},
+		{"delete", func(ctx context.Context, s *s3parquet.Store) error {
+			_, err := s.Delete(ctx, "f", deletion("x"))
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["y"]`}},
+	}
+	for _, story := range stories {
+		for _, stuck := range []bool{false, true} {
+			for _, mode := range buckettest.Modes() {
+				t.Run(story.name+" "+mode.String(), func(t *testing.T) {
+					t.Parallel()
+					succeeded := 0
+					for n := int64(0); ; n++ {
+						dir := openDir(t)
+						clean := s3parquet.New(dir, s3parquet.Options{})
+						appendRows(t, clean, "f", write(ids("a", "x")))
+						appendRows(t, clean, "f", write(ids("y")))
+						faults := &buckettest.Faults{Bucket: dir, Fail: n, Mode: mode, Stuck: stuck}
+						err := story.run(t.Context(), s3parquet.New(faults, s3parquet.Options{}))
+						rows := scanned(t, snapshot(t, s3parquet.New(dir, s3parquet.Options{}), "f"), store.Query{})
+						switch {
+						case err == nil && !slices.Equal(rows, story.after):
+							t.Errorf("call %d: it succeeds and the rows are %q", n, rows)
+						case err != nil && !slices.Equal(rows, story.before) && !(stuck && slices.Equal(rows, story.after)):
+							t.Errorf("call %d: %v and the rows are %q", n, err, rows)
+						case err != nil && !errors.Is(err, buckettest.ErrInjected):
+							t.Errorf("call %d: %v does not tell the cause", n, err)
+						}
+						if err == nil {
+							succeeded++
+						}
+						if faults.Calls() <= n { // the fault lay behind the end
+							break
+						}
 					}
-					if err == nil {
-						succeeded++
+					if succeeded == 0 {
+						t.Error("no write succeeds")
 					}
-					if faults.Calls() <= n { // the fault lay behind the end
-						break
-					}
-				}
-				if succeeded == 0 {
-					t.Error("no append succeeds")
-				}
-			})
+				})
+			}
 		}
 	}
+}
+
+// deletion chooses the rows with an id.
+func deletion(id string) store.Deletion {
+	return store.Deletion{Where: []store.Equal{{Column: "id", Value: id}}}
+}
+
+// A deletion that fails, and one that has to be planned anew, leaves no data file that no version names, if the storage
+// lets it.
+func TestDeleteLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	s := s3parquet.New(dir, s3parquet.Options{})
+	appendRows(t, s, "f", write(ids("a", "x", "b", "x2")))
+	count := func() (n int) {
+		for o, err := range dir.List(t.Context(), "f.delta/", "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasSuffix(o.Name, ".parquet") {
+				n++
+			}
+		}
+		return n
+	}
+	stop := errors.New("stop")
+	failing := store.Deletion{Columns: []string{"id"}, Match: func(arrow.RecordBatch) ([]bool, error) { return nil, stop }}
+	if _, err := s.Delete(t.Context(), "f", failing); !errors.Is(err, stop) {
+		t.Errorf("Delete = %v, want the error of Match", err)
+	}
+	if n := count(); n != 1 {
+		t.Errorf("after a deletion that failed there are %d data files, want 1", n)
+	}
+	faster := &overtaken{Bucket: dir, with: func() {
+		if _, err := s.Delete(t.Context(), "f", deletion("x2")); err != nil {
+			t.Error(err)
+		}
+		appendRows(t, s, "f", write(ids("c", "x")))
+	}}
+	c, err := s3parquet.New(faster, s3parquet.Options{}).Delete(t.Context(), "f", deletion("x"))
+	if err != nil || c.Version != 3 || c.Rows != 2 || c.Files != 2 {
+		t.Fatalf("Delete = %+v, %v; want version 3 without 2 rows", c, err)
+	}
+	got := scanned(t, snapshot(t, s, "f"), store.Query{})
+	if want := []string{`["a"]`, `["b"]`, `["c"]`}; !slices.Equal(got, want) {
+		t.Errorf("the rows are %q, want %q", got, want)
+	}
+	if n := count(); n != 5 { // two appended, one by the other deletion, two by this one
+		t.Errorf("there are %d data files, want 5", n)
+	}
+}
+
+// overtaken is a bucket in which somebody else commits just before the first commit.
+type overtaken struct {
+	bucket.Bucket
+	with func()
+}
+
+func (b *overtaken) Create(ctx context.Context, name string, body []byte) error {
+	if with := b.with; with != nil {
+		b.with = nil
+		with()
+	}
+	return b.Bucket.Create(ctx, name, body)
 }
 
 func openDir(t *testing.T) *bucket.Dir {

@@ -24,12 +24,13 @@ const sliceRows = 16 << 10
 // sortedByTag is the tag of an add action that names the columns by which the file's rows ascend, as a JSON array.
 const sortedByTag = "metaxy.sorted_by"
 
-// A fileWriter writes the rows of one append as data files.
+// A fileWriter writes rows as data files that no commit names yet.
 type fileWriter struct {
 	store    *Store
 	table    *delta.Table
 	base     *delta.Snapshot // nil when there is no table
 	sortedBy []string
+	whole    bool // one file, however large
 
 	schema *arrow.Schema // of the files; nil before the first row
 	input  *arrow.Schema // of the rows; nil before the first row
@@ -98,7 +99,7 @@ func (w *fileWriter) write(ctx context.Context, rec arrow.RecordBatch) error {
 			return err
 		}
 		w.rows += slice.NumRows()
-		if w.open.writer.Size() >= w.store.opts.TargetFileSize {
+		if !w.whole && w.open.writer.Size() >= w.store.opts.TargetFileSize {
 			if err := w.finish(); err != nil {
 				return err
 			}
@@ -207,4 +208,14 @@ func (w *fileWriter) tags() map[string]*string {
 	}
 	text := string(names)
 	return map[string]*string{sortedByTag: &text}
+}
+
+// sortedBy returns the columns by which the rows of a data file ascend, as far as its tags say so.
+func sortedBy(f *delta.File) []string {
+	text := f.Tags[sortedByTag]
+	var names []string
+	if text == nil || json.Unmarshal([]byte(*text), &names) != nil {
+		return nil
+	}
+	return names
 }

@@ -70,6 +70,9 @@ func (s *snapshot) Marks() map[string]int64 {
 	return marks
 }
 
+// LastRemoval implements store.Snapshot.
+func (s *snapshot) LastRemoval() int64 { return s.Removal }
+
 // RowsHint implements store.Snapshot. It is the sum of what the log says of the files.
 func (s *snapshot) RowsHint() int64 {
 	n := int64(0)

@@ -213,3 +213,46 @@ def test_delta_rs_deletes_and_compacts_our_table(store: Path, tablewriter: Path)
     assert sorted(read_by_go(tablewriter, store, "history")[1]) == history(5)
     DeltaTable(path).vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
     assert sorted(read_by_go(tablewriter, store, "history")[1]) == history(5)
+
+
+def test_rows_that_we_delete(store: Path, tablewriter: Path) -> None:
+    """Readers of every kind see no row that was taken out: from the log, from our checkpoint, from one of delta-rs, and
+    in the order of before; and delta-rs deletes, appends and vacuums in turn with us."""
+    path = store / "history.delta"
+    rows = history()
+
+    def delete(by: str, gone: str) -> None:
+        if by == "go":
+            subprocess.run([tablewriter, "delete", store, "history", gone], check=True)
+        else:
+            DeltaTable(path).delete(f"id = '{gone}'")
+        rows[:] = [row for row in rows if row[0] != gone]
+
+    def check(log: str) -> None:
+        for name, read in READERS.items():
+            assert plain_rows(read(path)) == sorted(rows, key=lambda row: row[0]), (log, name)
+        assert sorted(read_by_go(tablewriter, store, "history")[1], key=lambda row: row[0]) == sorted(rows, key=lambda r: r[0])
+
+    for gone in ("03a", "03b", "07b", "12a"):
+        delete("go", gone)
+        check(f"{gone} deleted by us")
+    assert read_by_go(tablewriter, store, "history")[1] == rows
+    entry = DeltaTable(path).history()[0]
+    assert (entry["operation"], entry["operationParameters"]) == ("DELETE", {"predicate": "id = '12a'"})
+    DeltaTable(path).create_checkpoint()
+    for log in (path / "_delta_log").glob("*.json"):
+        if int(log.name[:20]) < DeltaTable(path).version():
+            log.unlink()
+    check("a checkpoint of delta-rs")
+    assert read_by_go(tablewriter, store, "history")[1] == rows  # in the order of before
+    delete("delta-rs", "05a")
+    delete("go", "05b")
+    check("deleted in turn")
+    for _ in range(12):  # over a checkpoint of ours
+        write_deltalake(path, pa.table({"id": ["zz"], "s": [{"x": "1", "y": None}], "new": [7]}), mode="append")
+        subprocess.run([tablewriter, "delete", store, "history", "zz"], check=True)
+    assert list((path / "_delta_log").glob("*.checkpoint.parquet"))
+    check("a checkpoint of ours")
+    DeltaTable(path).vacuum(0, enforce_retention_duration=False, dry_run=False)
+    check("vacuum by delta-rs")
+    assert {f.name for f in path.glob("*.parquet")} == {Path(uri).name for uri in DeltaTable(path).file_uris()}

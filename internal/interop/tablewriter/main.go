@@ -3,6 +3,7 @@
 //
 //	tablewriter write LOCATION   writes the tables "types" and "history", and prints the rows of "types"
 //	tablewriter read LOCATION FEATURE   prints a table's rows
+//	tablewriter delete LOCATION FEATURE ID   takes the rows with an id out
 package main
 
 import (
@@ -29,7 +30,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) < 2 {
-		return fmt.Errorf("usage: tablewriter write LOCATION | read LOCATION FEATURE")
+		return fmt.Errorf("usage: tablewriter write LOCATION | read LOCATION FEATURE | delete LOCATION FEATURE ID")
 	}
 	s, err := s3parquet.Open(ctx, args[1], s3parquet.Options{})
 	if err != nil {
@@ -41,6 +42,10 @@ func run(ctx context.Context, args []string) error {
 		return write(ctx, s)
 	case args[0] == "read" && len(args) == 3:
 		return read(ctx, s, feature.Key(args[2]))
+	case args[0] == "delete" && len(args) == 4:
+		_, err := s.Delete(ctx, feature.Key(args[2]), store.Deletion{Where: []store.Equal{{Column: "id", Value: args[3]}},
+			Predicate: "id = '" + args[3] + "'"})
+		return err
 	}
 	return fmt.Errorf("unknown arguments %q", args)
 }

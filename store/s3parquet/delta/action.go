@@ -45,6 +45,10 @@ type Add struct {
 	Stats            string             `json:"stats,omitempty"` // JSON text; "" means none
 	Tags             map[string]*string `json:"tags,omitempty"`
 	DeletionVector   json.RawMessage    `json:"deletionVector,omitempty"`
+
+	// Replaces is, in a Change, the name of the removed file whose place among the table's files this one takes; "" puts
+	// it after all of them. The log keeps it as a tag.
+	Replaces string `json:"-"`
 }
 
 // Remove takes a data file out of the table.
@@ -55,6 +59,8 @@ type Remove struct {
 	ExtendedFileMetadata *bool              `json:"extendedFileMetadata,omitempty"`
 	PartitionValues      map[string]*string `json:"partitionValues,omitempty"`
 	Size                 *int64             `json:"size,omitempty"`
+	Stats                string             `json:"stats,omitempty"` // JSON text; "" means none
+	Tags                 map[string]*string `json:"tags,omitempty"`
 	DeletionVector       json.RawMessage    `json:"deletionVector,omitempty"`
 }
 

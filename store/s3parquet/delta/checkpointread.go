@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strconv"
 
 	"github.com/parquet-go/parquet-go"
 
@@ -23,9 +24,13 @@ const (
 	orderCommit = "commit"
 )
 
+// removalKey is the entry in the footer of a checkpoint that holds Snapshot.Removal.
+const removalKey = "metaxy-pipes.removal"
+
 // readCheckpoint takes over the state that a checkpoint holds.
 func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) error {
 	r.snapshot.Version, r.snapshot.Time = parts[0].version, parts[0].ModTime
+	r.snapshot.Removal = parts[0].version // what came before it nobody knows, unless it says so
 	ordered := true
 	var adds []*Add
 	for _, part := range parts {
@@ -37,7 +42,7 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 		if err != nil {
 			return err
 		}
-		partOrdered, err := decodeCheckpoint(body, func(a *action) error {
+		footer, err := decodeCheckpoint(body, func(a *action) error {
 			if a.Add != nil {
 				adds = append(adds, a.Add)
 				return nil
@@ -47,7 +52,10 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 		if err != nil {
 			return fmt.Errorf("%s: %w", uri, err)
 		}
-		ordered = ordered && partOrdered
+		ordered = ordered && footer.ordered
+		if footer.removal != nil && len(parts) == 1 {
+			r.snapshot.Removal = *footer.removal
+		}
 	}
 	if !ordered {
 		slices.SortStableFunc(adds, func(a, b *Add) int {
@@ -62,8 +70,14 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 	return nil
 }
 
-// decodeCheckpoint calls fn for each action in a checkpoint file, and reports whether its adds are in commit order.
-func decodeCheckpoint(body []byte, fn func(*action) error) (ordered bool, err error) {
+// A checkpointFooter is what our checkpoints say of themselves.
+type checkpointFooter struct {
+	ordered bool   // its adds are in commit order
+	removal *int64 // Snapshot.Removal; nil means not known
+}
+
+// decodeCheckpoint calls fn for each action in a checkpoint file.
+func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFooter, err error) {
 	defer func() {
 		if p := recover(); p != nil { // the Parquet library's answer to some damaged files
 			err = fmt.Errorf("%w: damaged checkpoint: %v", store.ErrCorrupt, p)
@@ -71,7 +85,7 @@ func decodeCheckpoint(body []byte, fn func(*action) error) (ordered bool, err er
 	}()
 	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return false, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
+		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
 	}
 	var callback error
 	err = readRecords(f, func(record map[string]any) error {
@@ -83,10 +97,16 @@ func decodeCheckpoint(body []byte, fn func(*action) error) (ordered bool, err er
 		return err
 	})
 	if err != nil && callback == nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
+		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
 	}
 	order, _ := f.Lookup(orderKey)
-	return order == orderCommit, err
+	footer.ordered = order == orderCommit
+	if text, ok := f.Lookup(removalKey); ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			footer.removal = &n
+		}
+	}
+	return footer, err
 }
 
 // record gives access to the members of an action in a checkpoint. Members that are missing or of another type have
@@ -154,7 +174,7 @@ func actionFromRecord(columns map[string]any) (*action, error) {
 	case row["remove"] != nil:
 		r := row.record("remove")
 		a.Remove = &Remove{Path: r.text("path"), DeletionTimestamp: r.numberOrNil("deletionTimestamp"),
-			DataChange: r.bool("dataChange"), Size: r.numberOrNil("size")}
+			DataChange: r.bool("dataChange"), Size: r.numberOrNil("size"), Stats: r.text("stats")}
 		if r.bool("extendedFileMetadata") {
 			extended := true
 			a.Remove.ExtendedFileMetadata, a.Remove.PartitionValues = &extended, r.pointers("partitionValues")

@@ -38,10 +38,12 @@ type (
 		Tags             map[string]string `parquet:"tags,optional"`
 	}
 	checkpointRemove struct {
-		Path              string `parquet:"path"`
-		DeletionTimestamp *int64 `parquet:"deletionTimestamp,optional"`
-		DataChange        bool   `parquet:"dataChange"`
-		Size              *int64 `parquet:"size,optional"`
+		Path                 string            `parquet:"path"`
+		DeletionTimestamp    *int64            `parquet:"deletionTimestamp,optional"`
+		DataChange           bool              `parquet:"dataChange"`
+		ExtendedFileMetadata *bool             `parquet:"extendedFileMetadata,optional"`
+		PartitionValues      map[string]string `parquet:"partitionValues,optional"`
+		Size                 *int64            `parquet:"size,optional"`
 	}
 	checkpointFormat struct {
 		Provider string            `parquet:"provider"`
@@ -90,7 +92,8 @@ func (t *Table) Checkpoint(ctx context.Context, s *Snapshot) error {
 	rows := s.checkpointRows(time.Now())
 	var body bytes.Buffer
 	w := parquet.NewGenericWriter[checkpointRow](&body,
-		parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit))
+		parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit),
+		parquet.KeyValueMetadata(removalKey, strconv.FormatInt(s.Removal, 10)))
 	if _, err := w.Write(rows); err != nil {
 		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
 	}
@@ -127,17 +130,10 @@ func (s *Snapshot) checkpointRows(now time.Time) []checkpointRow {
 		rows = append(rows, checkpointRow{Txn: &checkpointTxn{app, t.Version, t.LastUpdated}})
 	}
 	for _, f := range s.Files {
-		add := &checkpointAdd{Path: f.Path, Size: f.Size, ModificationTime: f.ModificationTime}
+		add := &checkpointAdd{Path: f.Path, PartitionValues: texts(f.PartitionValues), Size: f.Size,
+			ModificationTime: f.ModificationTime, Tags: texts(f.Tags)}
 		if f.Stats != "" {
 			add.Stats = &f.Stats
-		}
-		for k, v := range f.Tags {
-			if add.Tags == nil {
-				add.Tags = map[string]string{}
-			}
-			if v != nil {
-				add.Tags[k] = *v
-			}
 		}
 		rows = append(rows, checkpointRow{Add: add})
 	}
@@ -146,9 +142,24 @@ func (s *Snapshot) checkpointRows(now time.Time) []checkpointRow {
 		if r.expired(now.Add(-s.retention())) {
 			continue
 		}
-		rows = append(rows, checkpointRow{Remove: &checkpointRemove{r.Path, r.DeletionTimestamp, false, r.Size}})
+		rows = append(rows, checkpointRow{Remove: &checkpointRemove{Path: r.Path, DeletionTimestamp: r.DeletionTimestamp,
+			ExtendedFileMetadata: r.ExtendedFileMetadata, PartitionValues: texts(r.PartitionValues), Size: r.Size}})
 	}
 	return rows
+}
+
+// texts leaves out what has no value: tables that are partitioned get no checkpoint from here.
+func texts(m map[string]*string) map[string]string {
+	var out map[string]string
+	for k, v := range m {
+		if out == nil {
+			out = make(map[string]string, len(m))
+		}
+		if v != nil {
+			out[k] = *v
+		}
+	}
+	return out
 }
 
 // expired reports whether a removal is so old that no reader needs its file any more.

@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const attempts = 20
 // data files must stay.
 var ErrUnknown = errors.New("delta: outcome of the commit is unknown")
 
-// A Change is data files to add to a table.
+// A Change is data files to add to a table, and to take out of it.
 type Change struct {
 	Schema     *arrow.Schema     // columns of the files, in stored types; the table gets those that it lacks; nil without files
 	Files      []Add             // Path is the name below the table, not encoded yet; times are filled in
@@ -34,28 +35,50 @@ type Change struct {
 	Properties map[string]string // configuration of a table that this change creates; nil means none
 	Marks      map[string]int64  // transaction identifiers to set, by application; nil means none
 	Info       map[string]string // noted in the log; nil means nothing
+
+	Removes    []string          // names of data files to take out; nil means none
+	Moved      bool              // the rows that the table has stay the same, they only move to other files
+	Operation  string            // what the log calls the change; "" means WRITE
+	Parameters map[string]string // of the operation, noted in the log; nil means mode Append
+	Metrics    map[string]int64  // noted in the log beside those that are counted here; nil means none
 }
 
-// Append commits a change and returns the version that holds it. base is the newest version known to the caller, or
-// nil when there is no table. An error wrapping store.ErrConflict means that other writers won in every attempt; one
-// wrapping ErrUnknown, that the change may or may not be made. After any other error it is not made and never will be.
+// A Planner decides how a version of the table (nil: there is none) has to change; nil means not at all. It is called
+// again when other writers have made a newer one.
+type Planner func(ctx context.Context, base *Snapshot) (*Change, error)
+
+// Append commits a change; see Update.
 func (t *Table) Append(ctx context.Context, base *Snapshot, c Change) (int64, error) {
+	return t.Update(ctx, base, func(context.Context, *Snapshot) (*Change, error) { return &c, nil })
+}
+
+// Update commits what is planned and returns the version that holds it, or the one that needs no change. base is the
+// newest version known to the caller, or nil when there is no table. An error wrapping store.ErrConflict means that other writers won in every attempt, or have
+// taken out a file that the change takes out; one wrapping ErrUnknown, that the change may or may not be made. After any other error it is not made and never will be.
+func (t *Table) Update(ctx context.Context, base *Snapshot, plan Planner) (int64, error) {
 	id := uuid.NewString()
 	tries := t.Retries
 	if tries <= 0 {
 		tries = attempts
 	}
 	for try := range tries {
-		if err := c.expect(base); err != nil {
+		c, err := plan(ctx, base)
+		if err != nil {
 			return 0, err
+		}
+		if c == nil {
+			return version(base), nil
+		}
+		if err := c.fits(base); err != nil {
+			return 0, fmt.Errorf("write to %s: %w", t.URI(), err)
 		}
 		actions, err := c.actions(base, id, time.Now())
 		if err != nil {
-			return 0, fmt.Errorf("append to %s: %w", t.URI(), err)
+			return 0, fmt.Errorf("write to %s: %w", t.URI(), err)
 		}
 		won, err := t.commit(ctx, version(base)+1, actions)
 		if err != nil {
-			return 0, fmt.Errorf("append to %s: %w", t.URI(), err)
+			return 0, fmt.Errorf("write to %s: %w", t.URI(), err)
 		}
 		if won != nil {
 			t.advance(ctx, base, won, actions)
@@ -68,7 +91,7 @@ func (t *Table) Append(ctx context.Context, base *Snapshot, c Change) (int64, er
 			return 0, err
 		}
 	}
-	return 0, fmt.Errorf("append to %s: %w: lost to other writers %d times; try again", t.URI(), store.ErrConflict, tries)
+	return 0, fmt.Errorf("write to %s: %w: lost to other writers %d times; try again", t.URI(), store.ErrConflict, tries)
 }
 
 // version is the number of a snapshot; nil stands for a table that is not there.
@@ -79,12 +102,13 @@ func version(s *Snapshot) int64 {
 	return s.Version
 }
 
-func (c *Change) expect(base *Snapshot) error {
-	if c.Expect == nil || *c.Expect == version(base) {
-		return nil
+// fits reports whether the change can still be made to a version that others may have made meanwhile.
+func (c *Change) fits(base *Snapshot) error {
+	if c.Expect != nil && *c.Expect != version(base) {
+		return fmt.Errorf("%w: the table is at version %d, and the rows were made for version %d",
+			store.ErrConflict, version(base), *c.Expect)
 	}
-	return fmt.Errorf("%w: the table is at version %d, and the rows were made for version %d",
-		store.ErrConflict, version(base), *c.Expect)
+	return c.checkRemoves(base)
 }
 
 // actions returns the lines of the commit after a version.
@@ -112,16 +136,24 @@ func (c *Change) actions(base *Snapshot, id string, now time.Time) ([]action, er
 		actions = append(actions, changed...)
 		modified = max(modified, base.lastModified()+1) // see the order of files in the package comment
 	}
+	var there map[string]*File
+	if len(c.Removes) > 0 {
+		there = base.byName()
+	}
 	for i, add := range c.Files {
 		add.Path = encodePath(add.Path)
 		add.ModificationTime = modified + int64(i)
-		add.DataChange = true
+		add.DataChange = !c.Moved
 		if add.PartitionValues == nil {
 			add.PartitionValues = map[string]*string{}
+		}
+		if add.Replaces != "" {
+			add.takePlace(there[add.Replaces])
 		}
 		actions = append(actions, action{Add: &add})
 	}
 	ms := now.UnixMilli()
+	actions = append(actions, c.removes(there, ms)...)
 	for _, app := range slices.Sorted(maps.Keys(c.Marks)) {
 		actions = append(actions, action{Txn: &Txn{AppID: app, Version: c.Marks[app], LastUpdated: &ms}})
 	}
@@ -203,12 +235,17 @@ func (c *Change) commitInfo(id string, now time.Time) (*CommitInfo, error) {
 	for _, f := range c.Files {
 		bytes += f.Size
 	}
+	operation, parameters := cmp.Or(c.Operation, "WRITE"), c.Parameters
+	if parameters == nil {
+		parameters = map[string]string{"mode": "Append"}
+	}
 	info := map[string]any{
-		"timestamp": now.UnixMilli(), "operation": "WRITE", "operationParameters": map[string]string{"mode": "Append"},
-		"engineInfo": engine(), "isBlindAppend": c.Expect == nil, "txnId": id,
-		"operationMetrics": map[string]int64{"num_added_files": int64(len(c.Files)), "num_removed_files": 0,
+		"timestamp": now.UnixMilli(), "operation": operation, "operationParameters": parameters,
+		"engineInfo": engine(), "isBlindAppend": c.Expect == nil && len(c.Removes) == 0, "txnId": id,
+		"operationMetrics": map[string]int64{"num_added_files": int64(len(c.Files)), "num_removed_files": int64(len(c.Removes)),
 			"num_partitions": 0, "num_added_rows": c.Rows, "num_added_bytes": bytes},
 	}
+	maps.Copy(info["operationMetrics"].(map[string]int64), c.Metrics)
 	for k, v := range c.Info {
 		if _, taken := info[k]; taken {
 			k = "info." + k
@@ -216,7 +253,7 @@ func (c *Change) commitInfo(id string, now time.Time) (*CommitInfo, error) {
 		info[k] = v
 	}
 	raw, err := marshal(info)
-	return &CommitInfo{Timestamp: now.UnixMilli(), Operation: "WRITE", Raw: raw}, err
+	return &CommitInfo{Timestamp: now.UnixMilli(), Operation: operation, Raw: raw}, err
 }
 
 // commit creates the entry of a version. It returns nil without an error when another writer has created it. A

@@ -20,6 +20,8 @@ type Snapshot struct {
 	Schema   *arrow.Schema  // partition columns included
 	Files    []*File        // in commit order
 	Txns     map[string]Txn // by application
+	// Removal is the newest version that took rows out of the table, or may have; -1 means that none did.
+	Removal int64
 
 	columns *structType
 	removed map[string]*Remove // by name, those that a checkpoint has to keep
@@ -28,8 +30,9 @@ type Snapshot struct {
 
 // A File is a data file of a table.
 type File struct {
-	Name    string // relative to the table's folder, decoded
-	Version int64  // the commit that added it, or a later one when only a checkpoint tells
+	Name string // relative to the table's folder, decoded
+	// Version is the commit that added the newest of its rows, or a later one when only a checkpoint tells.
+	Version int64
 	Add
 }
 
@@ -57,11 +60,12 @@ func (s *Snapshot) lastModified() int64 {
 }
 
 // A replay builds a snapshot from the actions of a checkpoint and of commits. Files keep the place in which they were
-// added; one that is added again moves to the end.
+// added; one that is added again moves to the end, unless it takes the place of another.
 type replay struct {
 	snapshot Snapshot
 	files    []*File // nil where one was removed
 	index    map[string]int
+	places   map[*File]int // of the files that take the place of others, as if they were there in files
 	protocol *Protocol
 	metaData *MetaData
 }
@@ -70,7 +74,7 @@ type replay struct {
 func replayFrom(s *Snapshot) *replay {
 	if s == nil {
 		return &replay{
-			snapshot: Snapshot{Version: -1, Txns: map[string]Txn{}, removed: map[string]*Remove{}},
+			snapshot: Snapshot{Version: -1, Removal: -1, Txns: map[string]Txn{}, removed: map[string]*Remove{}},
 			index:    map[string]int{},
 		}
 	}
@@ -85,11 +89,16 @@ func replayFrom(s *Snapshot) *replay {
 // apply takes over the actions of a commit.
 func (r *replay) apply(f logFile, actions []action) error {
 	r.snapshot.Version, r.snapshot.Time, r.snapshot.last = f.version, f.ModTime, f
+	places, newest := r.replaced(actions), r.newestRemoved(actions)
 	for i := range actions {
 		if err := r.action(&actions[i]); err != nil {
 			return err
 		}
+		if a := actions[i].Remove; a != nil && a.DataChange {
+			r.snapshot.Removal = f.version
+		}
 	}
+	r.place(places, newest)
 	return nil
 }
 
@@ -170,6 +179,6 @@ func (r *replay) finish() (*Snapshot, error) {
 			return nil, fmt.Errorf("schema: %w", err)
 		}
 	}
-	s.Files = slices.DeleteFunc(r.files, func(f *File) bool { return f == nil })
+	s.Files = r.ordered()
 	return s, nil
 }

@@ -9,6 +9,11 @@
 // in commit order and say so in the Parquet footer. A checkpoint of another writer says nothing about the order: its
 // files are taken in the order of their modification times, then of their names. Therefore a file committed here
 // always gets a modification time greater than that of any file before it, whatever the clocks of the machines say.
+//
+// A commit may write rows anew into other files, to leave some out or to have fewer files. A file of such a commit takes
+// the place (and the modification time) of one that it removes: its add action names that one in the tag
+// metaxy.replaces. So rows that stay in a table stay in their order, and those of a file that takes the place of one of
+// several must have been neighbours in it, or have been brought into the order of the files by whoever merged them.
 package delta
 
 import (
