@@ -1,6 +1,7 @@
 package pipes
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,11 +26,6 @@ type MessageWriter interface {
 // An Announcer is a [MessageWriter] that tells its reader about itself in the opened message.
 type Announcer interface {
 	OpenedExtras() map[string]any
-}
-
-// Limited is a [MessageWriter] whose way to the orchestrator may cut lines longer than SafeLength bytes.
-type Limited interface {
-	SafeLength() int
 }
 
 // DefaultMessages opens a file, a standard stream, or a standard stream that is written when the session ends: what the
@@ -120,19 +116,29 @@ func openFile(path string) (*fileWriter, error) {
 
 // WriteMessage implements [MessageWriter].
 func (w *fileWriter) WriteMessage(_ context.Context, m *Message) error {
+	_, err := w.writeBatch([]*Message{m})
+	return err
+}
+
+// writeBatch implements batchWriter: it writes all lines by one write.
+func (w *fileWriter) writeBatch(messages []*Message) (int, error) {
 	if w.torn {
-		return errTorn
+		return 0, errTorn
 	}
-	text, err := m.Line()
-	if err != nil {
-		return err
+	var text []byte
+	for _, m := range messages {
+		line, err := m.Line()
+		if err != nil {
+			return 0, err
+		}
+		text = append(text, line...)
 	}
 	n, err := w.file.Write(text)
 	if err == nil && n < len(text) {
 		err = io.ErrShortWrite
 	}
-	w.torn = n > 0 && n < len(text)
-	return err
+	w.torn = n > 0 && n < len(text) && text[n-1] != '\n'
+	return bytes.Count(text[:max(n, 0)], []byte("\n")), err
 }
 
 // Close implements [MessageWriter].

@@ -2,7 +2,6 @@ package pipes_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -227,31 +226,5 @@ func TestBufferedStreamIsOneWriteAtTheEnd(t *testing.T) {
 	}
 	if len(stream) != 1 || methods(decodeLines(t, stream[0])) != "opened log closed" {
 		t.Errorf("wrote %q, want one write of three messages", stream)
-	}
-}
-
-func TestLongStreamMessageIsAdvisedAgainst(t *testing.T) {
-	t.Parallel()
-	var stream writes
-	opts := bootstrap(t, `{"data": {}}`, `{"stdio": "stdout"}`)
-	opts.Messages = pipes.DefaultMessages{Stdout: pipes.NewStreamOutput(&stream)}
-	session, err := pipes.Open(t.Context(), opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if err := session.Send(context.Background(), strings.Repeat("x", 20_000)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := session.Close(); err != nil {
-		t.Fatal(err)
-	}
-	messages := decodeLines(t, bytes.Join(stream, nil))
-	if got := methods(messages); got != "opened report_custom_message log report_custom_message closed" {
-		t.Fatalf("messages = %s, want one warning", got)
-	}
-	if text := string(messages[2].Params); !strings.Contains(text, "20") || !strings.Contains(text, `"WARNING"`) {
-		t.Errorf("the warning is %s", text)
 	}
 }

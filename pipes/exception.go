@@ -8,13 +8,24 @@ import (
 	"strings"
 )
 
-// Bounds of an exception, so that the closed message gets through whatever the error is like.
-const (
-	maxFrames  = 64       // of one stack
-	maxCauses  = 50       // in one exception, all levels together
-	maxText    = 32 << 10 // bytes of one message
-	maxAllText = 96 << 10 // bytes of all messages
-)
+// bounds are those of an exception, so that the closed message gets through whatever the error is like.
+type bounds struct {
+	frames  int // of one stack
+	causes  int // in one exception, all levels together
+	text    int // bytes of one message
+	allText int // bytes of all messages
+}
+
+// wide are the bounds that are tried first.
+var wide = bounds{frames: maxFrames, causes: 50, text: 32 << 10, allText: 96 << 10}
+
+// maxFrames is the number of frames of the longest stack.
+const maxFrames = 64
+
+// narrower returns bounds that let less through.
+func (b bounds) narrower() bounds {
+	return bounds{frames: b.frames / 2, causes: max(1, b.causes/2), text: b.text / 2, allText: b.allText / 2}
+}
 
 // exception is an error as the protocol has it; all five keys are there on every level.
 type exception struct {
@@ -74,29 +85,29 @@ func callers(skip int) []uintptr {
 // newException turns an error into an exception. The cause of each error is what it unwraps to; if that is several
 // errors, the first is the cause and the others follow as contexts. An error with a method Callers brings its own
 // stack; otherwise the first has the given one and the others have none.
-func newException(err error, pcs []uintptr) *exception {
-	b := exceptionBuilder{text: maxAllText, count: maxCauses}
+func newException(err error, pcs []uintptr, within bounds) *exception {
+	b := exceptionBuilder{bounds: within, left: within}
 	return b.build(err, pcs)
 }
 
-// exceptionBuilder holds what is left of the bounds.
+// exceptionBuilder knows the bounds and what is left of them.
 type exceptionBuilder struct {
-	text, count int
+	bounds, left bounds
 }
 
 // build returns the exception of an error, nil if the bounds are reached.
 func (b *exceptionBuilder) build(err error, pcs []uintptr) *exception {
-	if err == nil || b.count == 0 {
+	if err == nil || b.left.causes == 0 {
 		return nil
 	}
-	b.count--
+	b.left.causes--
 	if own, ok := err.(interface{ Callers() []uintptr }); ok {
 		pcs = own.Callers()
 	}
 	name := errorName(err)
-	text := shorten(validText(errorText(err)), min(maxText, b.text))
-	b.text -= min(len(text), b.text)
-	e := &exception{Message: name + ": " + text + "\n", Stack: frames(pcs), Name: name}
+	text := shorten(validText(errorText(err)), min(b.bounds.text, b.left.allText))
+	b.left.allText -= min(len(text), b.left.allText)
+	e := &exception{Message: name + ": " + text + "\n", Stack: frames(pcs[:min(len(pcs), b.bounds.frames)]), Name: name}
 	b.buildAll(e, causes(err))
 	return e
 }

@@ -125,19 +125,32 @@ func quoteIfNeeded(s string) string {
 	return s
 }
 
-// log sends a log message, shortened if it is too large, and keeps the error of one that cannot be delivered.
+// log sends a log message, in several pieces if it is too large for one, and keeps the error of one that cannot be
+// delivered.
 func (s *Session) log(ctx context.Context, level, text string) error {
+	if len(text) > maxLogText {
+		text = fmt.Sprintf("%s (%d bytes in all)", shorten(text, maxLogText), len(text))
+	}
 	m, err := s.encode(MethodLog, logParams{Message: text, Level: level})
-	if errors.Is(err, errTooLarge) {
-		text = fmt.Sprintf("%s (%d bytes in all)", shorten(text, 2*maxPiece), len(text))
-		m, err = s.encode(MethodLog, logParams{Message: text, Level: level})
+	if !errors.Is(err, errTooLarge) {
+		return s.writeLogOr(ctx, m, err, level)
+	}
+	var errs []error
+	for _, piece := range split(text, s.limit-envelope) {
+		m, err := s.encode(MethodLog, logParams{Message: piece, Level: level})
+		errs = append(errs, s.writeLogOr(ctx, m, err, level))
+	}
+	return errors.Join(errs...)
+}
+
+// writeLogOr writes a log message, unless there was an error when it was encoded.
+func (s *Session) writeLogOr(ctx context.Context, m *Message, err error, level string) error {
+	if err == nil {
+		return s.writeLog(ctx, m, level == "DEBUG")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		err = s.write(ctx, m)
-	}
-	s.logErrs.add(err)
+	s.logErrs.add(1, err)
 	return err
 }
 
@@ -165,12 +178,12 @@ type lostRecords struct {
 	kinds []error // the first of each text, up to a few
 }
 
-// add notes the error of a record; nil is none.
-func (l *lostRecords) add(err error) {
+// add notes the error of n records; nil is none.
+func (l *lostRecords) add(n int, err error) {
 	if err == nil {
 		return
 	}
-	l.count++
+	l.count += n
 	same := func(e error) bool { return e.Error() == err.Error() }
 	if len(l.kinds) < 3 && !slices.ContainsFunc(l.kinds, same) {
 		l.kinds = append(l.kinds, err)

@@ -39,7 +39,12 @@ func (o object) keys() string {
 	if len(o) == 0 {
 		return "none"
 	}
-	return strings.Join(slices.Sorted(maps.Keys(o)), ", ")
+	return strings.Join(sortedKeys(o), ", ")
+}
+
+// sortedKeys returns the keys of a map in order.
+func sortedKeys[V any](m map[string]V) []string {
+	return slices.Sorted(maps.Keys(m))
 }
 
 // member decodes the value of a key. A missing key and null give the zero value.

@@ -18,16 +18,6 @@ var (
 	ErrClosed = errors.New("pipes: session is closed")
 )
 
-// MaxMessage is the length in bytes of the longest message that is sent. Longer lines were seen torn by the reader.
-// Reports beyond it are refused, logs and exceptions shortened.
-const MaxMessage = 1 << 20
-
-// maxPiece is the length of output that is sure to fit a message, however much of it has to be escaped.
-const maxPiece = 64 << 10
-
-// errTooLarge is wrapped by the error of a message beyond MaxMessage.
-var errTooLarge = errors.New("message is too large")
-
 // A Materialization describes one written asset.
 type Materialization struct {
 	// AssetKey is the asset's escaped key; "" means the step's only asset.
@@ -112,7 +102,8 @@ type customParams struct {
 
 // Materialize reports that an asset was written. It returns an error wrapping [ErrScope] when the asset is not one of
 // the step's, [ErrReported] when it was reported before, and [ErrInvalid] when the report itself is wrong. A report
-// whose delivery failed may be repeated.
+// whose delivery failed may be repeated. Metadata that the channel does not carry whole is shortened, see
+// [ShortenedKey].
 func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	p := materializationParams{AssetKey: m.AssetKey, Metadata: m.Metadata}
 	err := errors.Join(checkName("data version", m.DataVersion), s.checkReport(&p.AssetKey, &p.Metadata))
@@ -122,7 +113,7 @@ func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	if m.DataVersion != "" {
 		p.DataVersion = &m.DataVersion
 	}
-	message, err := s.encode(MethodMaterialize, p)
+	message, err := s.encodeReport(MethodMaterialize, p.Metadata, func(m Metadata) any { p.Metadata = m; return p })
 	if err != nil {
 		return fmt.Errorf("report materialization of %q: %w", p.AssetKey, err)
 	}
@@ -131,6 +122,7 @@ func (s *Session) Materialize(ctx context.Context, m Materialization) error {
 	if s.attached && s.materialized[p.AssetKey] {
 		return fmt.Errorf("report materialization of %q: %w", p.AssetKey, ErrReported)
 	}
+	s.flush()
 	if err := s.write(ctx, message); err != nil {
 		return fmt.Errorf("report materialization of %q: %w", p.AssetKey, err)
 	}
@@ -153,7 +145,11 @@ func (s *Session) Check(ctx context.Context, c CheckResult) error {
 	if err != nil {
 		return fmt.Errorf("report check %q: %w", c.Name, err)
 	}
-	if err := s.send(ctx, MethodCheck, p); err != nil {
+	message, err := s.encodeReport(MethodCheck, p.Metadata, func(m Metadata) any { p.Metadata = m; return p })
+	if err == nil {
+		err = s.deliver(ctx, message)
+	}
+	if err != nil {
 		return fmt.Errorf("report check %q: %w", c.Name, err)
 	}
 	return nil
@@ -173,10 +169,8 @@ func (s *Session) Forward(ctx context.Context, stream Stream, text string) error
 	if stream != Stdout && stream != Stderr {
 		return fmt.Errorf("forward output: %w: expected the stream stdout or stderr, got %q", ErrInvalid, stream)
 	}
-	for text != "" {
-		piece := cut(text, maxPiece)
-		text = text[len(piece):]
-		err := s.send(ctx, MethodExternalStream, streamParams{Stream: stream, Text: validText(piece)})
+	for _, piece := range split(validText(text), min(s.limit, maxPiece)-envelope) {
+		err := s.send(ctx, MethodExternalStream, streamParams{Stream: stream, Text: piece})
 		if err != nil {
 			return fmt.Errorf("forward output: %w", err)
 		}
@@ -221,21 +215,4 @@ func checkText(what, text string) error {
 		return fmt.Errorf("%w: %s %q is not valid UTF-8", ErrInvalid, what, shorten(text, 100))
 	}
 	return nil
-}
-
-// encode makes a message and holds it to the size that a reader takes in one piece.
-func (s *Session) encode(method Method, params any) (*Message, error) {
-	raw, err := marshal(params)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	m := &Message{Version: ProtocolVersion, Method: method, Params: raw}
-	if m.line, err = m.Line(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-	}
-	if len(m.line) > MaxMessage {
-		return nil, fmt.Errorf("%w: %w: it has %d bytes, and Dagster reads %d safely; report less, or a link to it",
-			ErrInvalid, errTooLarge, len(m.line), MaxMessage)
-	}
-	return m, nil
 }

@@ -27,6 +27,9 @@ type Options struct {
 	Signals []os.Signal
 	// Grace is how long Run lets its function go on after a signal; 0 means 15 seconds.
 	Grace time.Duration
+	// MaxMessage is the length in bytes of the longest message that the channel is trusted with, its line end included; 0
+	// means what it carries by itself: 16 KiB on stdout and stderr, whose lines container runtimes cut, else 1 MiB.
+	MaxMessage int
 	// ExitStatus is the status with which Run exits when it cannot wait for its function; nil means [ExitStatus].
 	ExitStatus func(error) int
 
@@ -42,12 +45,14 @@ type Session struct {
 	attached bool
 	logger   *slog.Logger
 
+	limit int // length of the longest message
+	queue *logQueue
+
 	mu           sync.Mutex // held while a message is written
 	writer       MessageWriter
 	closed       bool
 	materialized map[string]bool
 	logErrs      lostRecords
-	advised      bool // the advice about long messages was given
 }
 
 // Open reads the bootstrap parameters, opens the channel, loads the context and sends the opened message. The caller
@@ -66,7 +71,8 @@ func Open(ctx context.Context, opts *Options) (*Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pipes: open messages: %w", err)
 	}
-	s := &Session{data: new(ContextData), attached: true, writer: writer, materialized: make(map[string]bool)}
+	s := newSession(writer, o)
+	s.attached = true
 	s.logger = slog.New(&logHandler{session: s, level: o.Level})
 	if err := s.open(ctx, o, contextParams); err != nil {
 		return nil, fmt.Errorf("pipes: %w", errors.Join(err, s.CloseWithError(err)))
@@ -108,8 +114,16 @@ func detached(o Options) *Session {
 	if handler == nil {
 		handler = slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.Level})
 	}
+	s := newSession(discard{}, o)
+	s.logger = slog.New(handler)
+	return s
+}
+
+// newSession returns a session over a channel, without a logger.
+func newSession(writer MessageWriter, o Options) *Session {
 	return &Session{
-		data: new(ContextData), logger: slog.New(handler), writer: discard{}, materialized: make(map[string]bool),
+		data: new(ContextData), limit: carried(writer, o.MaxMessage), queue: newLogQueue(),
+		writer: writer, materialized: make(map[string]bool),
 	}
 }
 
@@ -170,8 +184,14 @@ func (s *Session) send(ctx context.Context, method Method, params any) error {
 	if err != nil {
 		return err
 	}
+	return s.deliver(ctx, m)
+}
+
+// deliver writes a message behind all log records that came before it.
+func (s *Session) deliver(ctx context.Context, m *Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.flush()
 	return s.write(ctx, m)
 }
 
@@ -180,33 +200,13 @@ func (s *Session) write(ctx context.Context, m *Message) error {
 	if s.closed {
 		return ErrClosed
 	}
-	if err := s.writer.WriteMessage(ctx, m); err != nil {
-		return err
-	}
-	return s.advise(ctx, m)
-}
-
-// advise warns, once, of a message that the channel may cut.
-func (s *Session) advise(ctx context.Context, m *Message) error {
-	limited, ok := s.writer.(Limited)
-	if !ok || s.advised || len(m.line) <= limited.SafeLength() {
-		return nil
-	}
-	s.advised = true
-	text := fmt.Sprintf("a %s message of %d bytes was sent over a channel that may cut lines longer than %d bytes",
-		m.Method, len(m.line), limited.SafeLength())
-	warning, err := s.encode(MethodLog, logParams{Message: text, Level: "WARNING"})
-	if err != nil {
-		return err
-	}
-	s.logErrs.add(s.writer.WriteMessage(ctx, warning))
-	return nil
+	return s.writer.WriteMessage(ctx, m)
 }
 
 // Close ends the session as succeeded. Its error tells what could not be delivered, log records included. Closing a
 // closed session does nothing.
 func (s *Session) Close() error {
-	return s.close(nil)
+	return s.close(nil, nil)
 }
 
 // CloseWithError ends the session as failed, reporting err and its chain of causes as the step's exception. A nil err
@@ -214,23 +214,20 @@ func (s *Session) Close() error {
 // mere note. The result is like that of Close; err is not part of it.
 func (s *Session) CloseWithError(err error) error {
 	if err == nil {
-		return s.close(nil)
+		return s.close(nil, nil)
 	}
-	return s.close(newException(err, callers(1)))
+	return s.close(err, callers(1))
 }
 
 // close sends the closed message, exactly once, and closes the channel.
-func (s *Session) close(e *exception) error {
-	params := map[string]any{}
-	if e != nil {
-		params["exception"] = e
-	}
-	m, err := s.encode(MethodClosed, params)
+func (s *Session) close(cause error, pcs []uintptr) error {
+	m, err := s.encodeClosed(cause, pcs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil
 	}
+	s.flush()
 	if err == nil {
 		err = s.writer.WriteMessage(context.Background(), m)
 	}
@@ -245,4 +242,17 @@ func (s *Session) close(e *exception) error {
 		return fmt.Errorf("pipes: %w", err)
 	}
 	return nil
+}
+
+// encodeClosed encodes the closed message, with as much of the error's chain as the channel carries.
+func (s *Session) encodeClosed(cause error, pcs []uintptr) (*Message, error) {
+	if cause == nil {
+		return s.encode(MethodClosed, struct{}{})
+	}
+	for within := wide; ; within = within.narrower() {
+		m, err := s.encode(MethodClosed, map[string]any{"exception": newException(cause, pcs, within)})
+		if !errors.Is(err, errTooLarge) || within.text == 0 {
+			return m, err
+		}
+	}
 }

@@ -224,37 +224,6 @@ func TestInvalidReportsAreNotSent(t *testing.T) {
 	}
 }
 
-func TestLargeTextsAreShortenedOrSplit(t *testing.T) {
-	t.Parallel()
-	session, messages := pipestest.Open(t, pipes.ContextData{})
-	huge := strings.Repeat("🎬\x01", pipes.MaxMessage)
-	session.Logger().Info(huge)
-	if err := session.Forward(t.Context(), pipes.Stderr, huge+"\xff"); err != nil {
-		t.Fatal(err)
-	}
-	if err := session.CloseWithError(errors.New(huge)); err != nil {
-		t.Fatal(err)
-	}
-	var forwarded strings.Builder
-	for i, m := range messages() {
-		line, err := m.Line()
-		if err != nil || len(line) > pipes.MaxMessage {
-			t.Errorf("message %d has %d bytes, %v", i, len(line), err)
-		}
-		var p struct{ Message, Text string }
-		if err := json.Unmarshal(m.Params, &p); err != nil {
-			t.Fatal(err)
-		}
-		forwarded.WriteString(p.Text)
-		if m.Method == pipes.MethodLog && !strings.HasSuffix(p.Message, "… (5242880 bytes in all)") {
-			t.Errorf("the log message ends in %q", p.Message[len(p.Message)-40:])
-		}
-	}
-	if forwarded.String() != huge+"\uFFFD" {
-		t.Errorf("%d bytes were forwarded, or others than the %d given", forwarded.Len(), len(huge)+3)
-	}
-}
-
 func TestUnsupportedForwardingIsSaid(t *testing.T) {
 	t.Parallel()
 	params, path := messagesFile(t, "")

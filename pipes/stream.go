@@ -65,7 +65,42 @@ func (w *streamWriter) WriteMessage(_ context.Context, m *Message) error {
 	return w.out.writeLines(text)
 }
 
-// SafeLength implements [Limited]: the log drivers of container runtimes store lines in pieces of 16 KiB.
+// maxStreamBatch is the length of what a pipe takes in one piece, whoever else writes to it.
+const maxStreamBatch = 4096
+
+// writeBatch implements batchWriter.
+func (w *streamWriter) writeBatch(messages []*Message) (n int, err error) {
+	var lines []byte
+	waiting := 0
+	flush := func() {
+		if waiting == 0 {
+			return
+		}
+		if writeErr := w.out.writeLines(lines); writeErr != nil {
+			err = writeErr
+		} else {
+			n += waiting
+		}
+		lines, waiting = lines[:0], 0
+	}
+	for _, m := range messages {
+		text, lineErr := m.Line()
+		if lineErr != nil {
+			err = lineErr
+			continue
+		}
+		if len(lines)+len(text) > maxStreamBatch {
+			flush()
+		}
+		lines = append(lines, text...)
+		waiting++
+	}
+	flush()
+	return n, err
+}
+
+// SafeLength implements [Limited]. Container runtimes store lines in pieces of 16 KiB, and mix the pieces of stdout and
+// stderr, so that a longer line does not come back whole from a pod's log.
 func (w *streamWriter) SafeLength() int { return 16 << 10 }
 
 // Close implements [MessageWriter]; the stream is not the session's to close.

@@ -53,7 +53,7 @@ func TableSchema(columns ...Column) Value {
 
 // Table is a few rows of a table, by column name. Cells are strings, numbers, booleans, times or nil. A row need not
 // have all columns and may not have others.
-func Table(columns []Column, rows []map[string]any) Value {
+func Table(columns []Column, cells []map[string]any) Value {
 	if err := checkColumns(columns); err != nil {
 		return Value{kind: "table", err: err}
 	}
@@ -61,8 +61,8 @@ func Table(columns []Column, rows []map[string]any) Value {
 	for _, c := range columns {
 		names[c.Name] = true
 	}
-	records := make([]map[string]json.RawMessage, len(rows))
-	for i, row := range rows {
+	records := make([]map[string]json.RawMessage, len(cells))
+	for i, row := range cells {
 		records[i] = make(map[string]json.RawMessage, len(row))
 		for name, cell := range row {
 			if !names[name] {
@@ -75,7 +75,28 @@ func Table(columns []Column, rows []map[string]any) Value {
 			records[i][name] = raw
 		}
 	}
-	return jsonValue("table", map[string]any{"records": records, "schema": nonNil(columns)}, nil)
+	rows := tableRows{columns: nonNil(columns), records: records}
+	return rows.value(len(records))
+}
+
+// tableRows is what a table is made of.
+type tableRows struct {
+	columns []Column
+	records []map[string]json.RawMessage
+	shown   int
+}
+
+// value returns a table of the first n rows.
+func (r tableRows) value(n int) Value {
+	v := jsonValue("table", map[string]any{"records": r.records[:n], "schema": r.columns}, nil)
+	r.shown = n
+	v.rows = &r
+	return v
+}
+
+// withRows returns the table with its first n rows.
+func (v Value) withRows(n int) Value {
+	return v.rows.value(n)
 }
 
 // A ColumnSource is a column that another one is computed from.
@@ -144,5 +165,5 @@ func jsonValue(kind string, v any, err error) Value {
 		return Value{kind: kind, err: err}
 	}
 	raw, err := marshal(v)
-	return Value{kind, raw, err}
+	return Value{kind: kind, raw: raw, err: err}
 }

@@ -21,6 +21,10 @@ type Value struct {
 	kind string
 	raw  json.RawMessage
 	err  error
+
+	rows  *tableRows // of a table, so that some can be left out
+	text  string     // of a text that may be shortened
+	whole int        // length in bytes of the text before it was shortened
 }
 
 // errNoValue is the error of the zero Value.
@@ -51,7 +55,7 @@ func (v Value) MarshalJSON() ([]byte, error) {
 }
 
 // Text is a plain text.
-func Text(s string) Value { return textValue("text", s) }
+func Text(s string) Value { return longText("text", s) }
 
 // URL is a link.
 func URL(url string) Value { return textValue("url", url) }
@@ -63,7 +67,7 @@ func Path(path string) Value { return textValue("path", path) }
 func Notebook(path string) Value { return textValue("notebook", path) }
 
 // Markdown is a text that Dagster shows formatted.
-func Markdown(text string) Value { return textValue("md", text) }
+func Markdown(text string) Value { return longText("md", text) }
 
 // DagsterRun is a link to a Dagster run.
 func DagsterRun(runID string) Value { return textValue("dagster_run", runID) }
@@ -71,7 +75,21 @@ func DagsterRun(runID string) Value { return textValue("dagster_run", runID) }
 // textValue is a value that is a string on the wire.
 func textValue(kind, s string) Value {
 	raw, err := textRaw(s)
-	return Value{kind, raw, err}
+	return Value{kind: kind, raw: raw, err: err}
+}
+
+// longText is a text that may be shortened.
+func longText(kind, s string) Value {
+	v := textValue(kind, s)
+	v.text, v.whole = s, len(s)
+	return v
+}
+
+// withText returns the value with the first n bytes of its text.
+func (v Value) withText(n int) Value {
+	short := longText(v.kind, shorten(v.text, n))
+	short.text, short.whole = cut(v.text, n), v.whole
+	return short
 }
 
 // textRaw encodes a string, which must be valid UTF-8.
@@ -114,7 +132,7 @@ func BigInt(i *big.Int) Value {
 // Float is a number that stays a float also if it is whole. Dagster's store cannot keep NaN and infinities.
 func Float(f float64) Value {
 	raw, err := floatRaw(f)
-	return Value{"float", raw, err}
+	return Value{kind: "float", raw: raw, err: err}
 }
 
 // floatRaw encodes a finite number so that a reader takes it for a float: with a point or an exponent.
@@ -145,7 +163,7 @@ func Timestamp(t time.Time) Value {
 		return Value{kind: "timestamp", err: fmt.Errorf("timestamp has the year %d; expected 1 to 9999", year)}
 	}
 	raw, err := floatRaw(float64(t.UnixMicro()) / 1e6)
-	return Value{"timestamp", raw, err}
+	return Value{kind: "timestamp", raw: raw, err: err}
 }
 
 // JSON is any value that encodes to a JSON object, array, string or null; Dagster takes no bare number or boolean.
@@ -157,7 +175,7 @@ func JSON(v any) Value {
 	if !strings.ContainsRune(`{["n`, rune(raw[0])) {
 		err = fmt.Errorf("JSON %s is a bare number or boolean; use Int, Float or Bool", shorten(string(raw), 100))
 	}
-	return Value{"json", raw, err}
+	return Value{kind: "json", raw: raw, err: err}
 }
 
 // Infer is a value whose type Dagster finds by itself: text, float, bool, int or null; anything else becomes JSON.
@@ -169,7 +187,11 @@ func Infer(v any) Value {
 	if errors.Is(err, errNotScalar) {
 		raw, err = marshal(v)
 	}
-	return Value{"__infer__", raw, err}
+	value := Value{kind: "__infer__", raw: raw, err: err}
+	if text, ok := v.(string); ok {
+		value.text, value.whole = text, len(text)
+	}
+	return value
 }
 
 // errNotScalar tells that scalarRaw does not know a type.
