@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"time"
 
@@ -58,7 +59,7 @@ func (s *Store) append(ctx context.Context, t *delta.Table, w store.Write) (stor
 			Marks: w.Marks})
 	}
 	if err != nil {
-		if !errors.Is(err, delta.ErrUnknown) {
+		if !errors.Is(err, delta.ErrUnknown) && !errors.Is(err, fs.ErrPermission) { // an earlier attempt may still arrive
 			files.discard(ctx)
 		}
 		return store.Commit{}, err

@@ -69,7 +69,7 @@ def _round(rng: random.Random, p: Plan, first: bool) -> Round:
 def _runner(rng: random.Random, p: Plan, shard: int | None, count: int) -> Runner:
     kind = rng.choice(["compiled", "lines", "lines", "arrow"] if p.feature == "out" else ["compiled", "lines"])
     flags = ["--concurrency", str(rng.choice([1, 2, 4])), "--flush-rows", str(rng.choice([1, 5, 20, 10_000])),
-             "--retries", str(rng.choice([0, 0, 1])), "--sample-timeout", "700ms", "--grace", rng.choice(["1s", "300ms"]),
+             "--retries", str(rng.choice([0, 0, 1])), "--sample-timeout", "3s" if kind == "arrow" else "700ms", "--grace", rng.choice(["1s", "300ms"]),
              "--flush-interval", rng.choice(["50ms", "10s"]), "--max-failed", "100%"]
     if kind == "compiled" or rng.random() < 0.3:  # of a large batch, one that hangs would take its time for each sample
         flags += ["--batch-size", str(rng.choice([1, 2, 7]))]
@@ -81,7 +81,8 @@ def _runner(rng: random.Random, p: Plan, shard: int | None, count: int) -> Runne
         flags += ["--shard", f"{shard}/{count}"]
     names = rng.sample(COMPILED if kind == "compiled" else FAULTS, rng.choice([0, 1, 2, 3]))
     rates = {"hang": 8, "exit": 8} if kind == "compiled" else {"hang": 15}
-    faults = [{"name": n, "rate": rates.get(n, rng.choice([10, 50, 200]))} for n in names]
+    usual = [10, 20] if kind == "arrow" else [10, 50, 200]  # to start it anew takes a second
+    faults = [{"name": n, "rate": rates.get(n, rng.choice(usual))} for n in names]
     return Runner(kind, flags, faults, rng.choice([0, 500, 5000]))
 
 

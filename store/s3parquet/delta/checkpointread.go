@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"slices"
 	"strconv"
 
@@ -35,7 +34,7 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 	var adds []*Add
 	for _, part := range parts {
 		uri := t.Bucket.URI(part.Name)
-		body, err := t.read(ctx, path.Base(part.Name))
+		body, err := t.readWhole(ctx, part)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %s is gone", store.ErrCorrupt, uri)
 		}

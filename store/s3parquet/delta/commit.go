@@ -270,8 +270,8 @@ func (t *Table) commit(ctx context.Context, version int64, actions []action) (*l
 		if err == nil {
 			return won, nil
 		}
-		if errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission) {
-			return nil, err
+		if try == 0 && (errors.Is(err, fs.ErrInvalid) || errors.Is(err, fs.ErrPermission)) {
+			return nil, err // later it says nothing about the attempts before, which may still arrive
 		}
 		// Whether this attempt or an earlier one has made the entry, its content tells.
 		there, readErr := t.readBack(ctx, version)

@@ -335,6 +335,68 @@ func TestUnknownOutcome(t *testing.T) {
 	}
 }
 
+// unsteady is a bucket whose first commit gets lost on its way, and which refuses the next ones.
+type unsteady struct {
+	bucket.Bucket
+	creates int
+}
+
+func (b *unsteady) Create(context.Context, string, []byte) error {
+	if b.creates++; b.creates == 1 {
+		return buckettest.ErrInjected
+	}
+	return fs.ErrPermission
+}
+
+// The credentials expire while nobody knows whether the first attempt will still arrive.
+func TestUnknownOutcomeThenRefused(t *testing.T) {
+	t.Parallel()
+	table, dir := newTable(t)
+	under := &delta.Table{Bucket: &unsteady{Bucket: dir}, Path: table.Path}
+	if _, err := under.Append(t.Context(), nil, change("a")); !errors.Is(err, delta.ErrUnknown) {
+		t.Errorf("Append = %v, want delta.ErrUnknown: its files must stay", err)
+	}
+	refused := &delta.Table{Bucket: &unsteady{Bucket: dir, creates: 1}, Path: table.Path}
+	if _, err := refused.Append(t.Context(), nil, change("a")); errors.Is(err, delta.ErrUnknown) || !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Append = %v, want fs.ErrPermission: nothing was sent before", err)
+	}
+}
+
+// torn is a bucket that cuts off what it reads after so many lines, without an error, so many times.
+type torn struct {
+	bucket.Bucket
+	lines, times int
+}
+
+func (b *torn) Get(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	r, err := b.Bucket.Get(ctx, name, off, n)
+	if err != nil || b.times == 0 || !strings.HasSuffix(name, "1.json") {
+		return r, err
+	}
+	b.times--
+	body, err := io.ReadAll(r)
+	cut := strings.Join(strings.SplitAfter(string(body), "\n")[:b.lines], "")
+	return io.NopCloser(strings.NewReader(cut)), errors.Join(err, r.Close())
+}
+
+// A commit that ends between two lines would be one without its files: it is read again, and never believed.
+func TestCommitCutBetweenLines(t *testing.T) {
+	t.Parallel()
+	table, dir := newTable(t)
+	add(t, table, change("a"))
+	add(t, table, change("b"))
+	for _, times := range []int{1, 2, 100} {
+		under := &delta.Table{Bucket: &torn{dir, 1, times}, Path: table.Path}
+		s, err := under.Snapshot(t.Context())
+		switch {
+		case times < 3 && (err != nil || !slices.Equal(names(s), []string{"a", "b"})):
+			t.Errorf("cut %d times: %v", times, err)
+		case times == 100 && !errors.Is(err, store.ErrCorrupt):
+			t.Errorf("cut each time: %v, want store.ErrCorrupt", err)
+		}
+	}
+}
+
 func TestSnapshotAtAndHistory(t *testing.T) {
 	t.Parallel()
 	table, _ := newTable(t)

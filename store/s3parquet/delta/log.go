@@ -70,7 +70,7 @@ func (t *Table) load(ctx context.Context, last *Snapshot, version int64) (*Snaps
 		if s, err = t.loadOnce(ctx, last, version); err == nil {
 			return s, nil
 		}
-		if !errors.As(err, new(*gapError)) {
+		if !errors.As(err, new(*gapError)) && !errors.Is(err, errShort) {
 			break
 		}
 	}
@@ -176,7 +176,7 @@ func (t *Table) replayFiles(ctx context.Context, files []logFile) (*Snapshot, er
 		if err == nil {
 			return t.replayCommits(ctx, r, parts[0].version, commits)
 		}
-		if !errors.Is(err, store.ErrCorrupt) {
+		if !errors.Is(err, store.ErrCorrupt) || errors.Is(err, errShort) {
 			return nil, err
 		}
 		problem = errors.Join(problem, err) // the commits before it may still be there
@@ -289,7 +289,7 @@ func (t *Table) readCommits(ctx context.Context, commits []logFile) ([][]action,
 	g.SetLimit(readers)
 	for i, f := range commits {
 		g.Go(func() error {
-			body, err := t.read(ctx, path.Base(f.Name))
+			body, err := t.readWhole(ctx, f)
 			if errors.Is(err, fs.ErrNotExist) { // gone since the listing
 				return &gapError{f.version, f.version + 1}
 			}
@@ -310,6 +310,19 @@ func (t *Table) read(ctx context.Context, name string) ([]byte, error) {
 	}
 	body, err := io.ReadAll(r)
 	return body, errors.Join(err, r.Close())
+}
+
+// errShort reports a file of the log of which less came than the listing says. A commit that breaks off between two lines
+// would decode, and lack rows.
+var errShort = fmt.Errorf("%w: a file of the log ends before its end", store.ErrCorrupt)
+
+// readWhole returns a file of the log that was listed.
+func (t *Table) readWhole(ctx context.Context, f logFile) ([]byte, error) {
+	body, err := t.read(ctx, path.Base(f.Name))
+	if err == nil && int64(len(body)) < f.Size {
+		err = fmt.Errorf("%s: %w: %d of %d bytes came", t.Bucket.URI(f.Name), errShort, len(body), f.Size)
+	}
+	return body, err
 }
 
 // logPath is the name in the bucket of a file of the log.
