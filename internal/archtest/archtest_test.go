@@ -36,6 +36,7 @@ var rules = map[string]rule{
 	"feature":                           {},
 	"feature/featurefile":               {own: []string{"feature"}, others: []string{"go.yaml.in/yaml"}},
 	"feature/lockfile":                  {own: []string{"feature"}, others: []string{"github.com/pelletier/go-toml"}},
+	"feature/graphdiff":                 {own: []string{"feature"}},
 	"systemtable":                       {own: []string{"feature", "store"}, others: []string{arrow}},
 	"store":                             {own: []string{"feature"}, others: []string{arrow}},
 	"filter":                            {others: []string{arrow}},

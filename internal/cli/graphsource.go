@@ -97,14 +97,19 @@ func (s *source) stored(ctx context.Context, r store.Reader, h *config.Hashing) 
 	if err != nil {
 		return nil, err
 	}
-	if n := len(t.Rows); !h.LengthSet && n > 0 && len(t.Rows[n-1].ProjectVersion) < wholeHash {
-		h.TruncationLength = len(t.Rows[n-1].ProjectVersion)
-	}
-	s.length = h.TruncationLength
+	s.measure(t, h)
 	if len(s.local) == 0 {
 		return s.lastSnapshot(t)
 	}
 	return s.synced(t)
+}
+
+// measure finds out how long hashes are.
+func (s *source) measure(t *systemtable.Table, h *config.Hashing) {
+	if n := len(t.Rows); !h.LengthSet && n > 0 && len(t.Rows[n-1].ProjectVersion) < wholeHash {
+		h.TruncationLength = len(t.Rows[n-1].ProjectVersion)
+	}
+	s.length = h.TruncationLength
 }
 
 // wholeHash is the length of a version that is not cut.

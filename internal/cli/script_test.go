@@ -192,6 +192,7 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`time=\S+ `), ""},
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z`), "<time>"},
+	{regexp.MustCompile(`recorded 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`), "recorded <time>"},
 	{regexp.MustCompile(`"go1\.[0-9.]+"`), `"<go>"`},
 	{regexp.MustCompile(`_metaxy_doctor/[0-9a-f]{16}`), "_metaxy_doctor/<name>"},
 }

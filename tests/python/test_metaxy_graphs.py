@@ -249,3 +249,37 @@ def test_lock_file_of_metaxy(films: Films) -> None:
     (films.folder / "crop.py").write_text("import json, sys\nfor line in sys.stdin:\n    print(json.dumps({'id': json.loads(line)['id']}), flush=True)\n")
     films.ours("run", "video/crop", "--", sys.executable, "crop.py", features=False)
     assert last_line(films.ours("resolve", "video/crop", features=False).stderr) == "new=0 stale=0 orphaned=0"
+
+
+def test_diff_says_what_comes(films: Films) -> None:
+    """What diff says before is what Metaxy resolves and what our run processes afterwards; Metaxy's diff has the same statuses."""
+    code = "import json, sys\nfor line in sys.stdin:\n    s = json.loads(line)\n    print(json.dumps({'id': s['id']}), flush=True)\n"
+    (films.folder / "step.py").write_text(code)
+    (films.folder / "rows.jsonl").write_text("".join(json.dumps({"id": f"v{i}", "path": f"{i}.mp4"}) + "\n" for i in range(7)))
+    before = films.ours("push").stdout.strip()
+    films.ours("ingest", "video/raw", "--from", "rows.jsonl")
+    films.ours("run", "video/crop", "--", sys.executable, "step.py")
+
+    films.declare("2")
+    diff = json.loads(films.ours("diff").stdout)
+    crop = next(f for f in diff["features"] if f["feature"] == "video/crop")
+    assert (crop["status"], crop["rows"], crop["stale"], crop["new"], crop["orphaned"]) == ("changed", 7, 7, 0, 0)
+    assert [(f["field"], f["old_code_version"], f["new_code_version"]) for f in crop["fields"]] == [("frames", "1", "2")]
+    assert diff["stale"] == 7 and diff["from"]["project_version"] == before
+
+    films.metaxy("push")
+    theirs = json.loads(films.metaxy("graph-diff", "render", before, "current", "--format", "json").stdout)
+    ours = json.loads(films.ours("diff", before[:6], "latest").stdout)
+    assert {f["feature"]: f["status"] for f in ours["features"]} == {k: n["status"] for k, n in theirs["nodes"].items()}
+    assert {f["feature"]: [f["old_version"], f["new_version"]] for f in ours["features"]} == {
+        k: [n["old_version"], n["new_version"]] for k, n in theirs["nodes"].items()
+    }
+    check = (
+        "import metaxy as mx\nstore = mx.init().get_store()\n"
+        "with store.open('r'):\n    inc = store.resolve_update('video/crop')\n    print(len(inc.new) + len(inc.stale))"
+    )
+    assert films.python("-c", check).stdout.strip() == "7"
+    done = films.ours("run", "video/crop", "--", sys.executable, "step.py")
+    assert "processed=7" in last_line(done.stderr), done.stderr
+    diff = json.loads(films.ours("diff", before[:6], "latest").stdout)
+    assert diff["stale"] == 0
