@@ -59,6 +59,10 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 chaos: .venv/.done .tools/bin/.done build ## runs under kill -9, full disks, a dying MinIO and lying processors: for SECONDS (60), or one SEED
 	PYTHONPATH=tests $(PYTHON) -m chaos $(if $(SEED),--seeds $(SEED) --keep,--seconds $(or $(SECONDS),60))
 
+.PHONY: interop
+interop: .venv/.done ## random projects on one store with real Metaxy, for SECONDS (60); keeps a small case of what differs
+	cd tests/python && ../../$(PYTHON) -m differential.search --seconds $(or $(SECONDS),60)
+
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
