@@ -28,6 +28,7 @@ type claims struct {
 	mu      sync.Mutex
 	version int64 // of the table, up to which rows are known
 	rows    map[string]claim
+	others  bool // have committed something, or may have
 }
 
 // A claim is the newest row of a sample.
@@ -81,6 +82,20 @@ func (c *claims) own(version int64) {
 	c.version = max(c.version, version)
 }
 
+// foreign reports whether others have committed to the table.
+func (c *claims) foreign() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.others
+}
+
+// upTo reports whether everything up to a version of the table is known.
+func (c *claims) upTo(version int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version == version
+}
+
 // catchUp reads what was committed since the last time.
 func (c *claims) catchUp(ctx context.Context, snap store.Snapshot) error {
 	c.mu.Lock()
@@ -99,6 +114,7 @@ func (c *claims) catchUp(ctx context.Context, snap store.Snapshot) error {
 			columns = append(columns, name)
 		}
 	}
+	c.others = true
 	after := c.version
 	q := store.Query{
 		Columns: columns, After: &after,

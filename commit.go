@@ -26,6 +26,7 @@ const (
 // A committer gathers finished samples and commits them in turn. One goroutine owns it.
 type committer struct {
 	*job
+	inc    *engine.Increment
 	buffer []finished
 	rows   int64
 	bytes  int64
@@ -89,7 +90,13 @@ func (c *committer) flush(ctx context.Context) {
 	if len(done) == 0 || c.unstorable {
 		return
 	}
-	done, err := c.commit(ctx, done)
+	marks := func(kept int, version int64) map[string]int64 {
+		if kept < len(done) {
+			return nil
+		}
+		return c.settledMarks(c.inc, int64(kept), version)
+	}
+	done, err := c.commit(ctx, done, marks)
 	if err != nil {
 		c.unstorable = true
 		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
@@ -99,28 +106,34 @@ func (c *committer) flush(ctx context.Context) {
 }
 
 // commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
-// for one version of the table are never appended to a later one without a look at what came between.
-func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
+// for one version of the table are never appended to a later one without a look at what came between. What marks returns
+// for the number of samples and the version of the table is committed with them.
+func (j *job) commit(ctx context.Context, done []finished, marks func(int, int64) map[string]int64) ([]finished, error) {
 	var open, kept []finished
 	var refused []failedSample
 	var deleted int64
-	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+	var settled map[string]int64
+	version, err := j.onto(ctx, func(snap store.Snapshot) (addition, error) {
 		open = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
 		var rec arrow.RecordBatch
 		rec, kept, refused = j.rows.united(open, j.rows.table.Load())
 		vanished, err := j.vanished(ctx, snap, kept, rec)
 		if err != nil {
-			return nil, nil, err
+			return addition{}, err
 		}
 		deleted = rowsOf(vanished)
 		rec, by, err := j.sealed(rec, vanished)
 		if err != nil || rec == nil {
-			return nil, nil, err
+			return addition{}, err
 		}
-		return single(rec), by, nil
+		settled = marks(len(kept), versionOf(snap)+1)
+		return addition{rows: single(rec), sortedBy: by, marks: settled}, nil
 	})
 	if err != nil {
 		return done, err
+	}
+	if settled != nil {
+		j.recorded = version
 	}
 	for _, f := range refused {
 		j.fail(f)
@@ -134,36 +147,44 @@ func (j *job) commit(ctx context.Context, done []finished) ([]finished, error) {
 	return kept, nil
 }
 
+// An addition is what one commit adds to the table.
+type addition struct {
+	rows     iter.Seq2[arrow.RecordBatch, error] // nil for nothing
+	sortedBy []string
+	marks    map[string]int64
+}
+
 // onto appends what make returns for the newest version of the table, again and again until no other writer comes
-// between. make may return nil when there is nothing to append.
-func (j *job) onto(ctx context.Context, make func(store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error)) error {
+// between. It returns the version that this makes, or -1 if there was nothing to append.
+func (j *job) onto(ctx context.Context, make func(store.Snapshot) (addition, error)) (int64, error) {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 20*time.Millisecond, 2*time.Second
 	for try := 1; ; try++ {
 		snap, err := snapshot(ctx, j.store, j.f.Key())
 		if err != nil {
-			return err
+			return -1, err
 		}
 		if err := j.claims.catchUp(ctx, snap); err != nil {
-			return err
+			return -1, err
 		}
 		if snap != nil {
 			j.rows.table.Store(snap.Schema())
 		}
-		rows, by, err := make(snap)
-		if err != nil || rows == nil {
-			return err
+		add, err := make(snap)
+		if err != nil || add.rows == nil {
+			return -1, err
 		}
 		version := versionOf(snap)
 		c, err := j.store.Append(ctx, j.f.Key(), store.Write{
-			Rows: rows, SortedBy: by, Expect: &version, Properties: j.hashing.Properties(), Info: j.info(),
+			Rows: add.rows, SortedBy: add.sortedBy, Marks: add.marks, Expect: &version, Properties: j.hashing.Properties(),
+			Info: j.info(),
 		})
 		if err == nil {
 			j.claims.own(c.Version)
-			return nil
+			return c.Version, nil
 		}
 		if !errors.Is(err, store.ErrConflict) || try == commitAttempts {
-			return err
+			return -1, err
 		}
 		time.Sleep(pause.NextBackOff())
 	}

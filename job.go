@@ -41,6 +41,9 @@ type job struct {
 	count    counters
 	children children // of expanded samples; owned by the committer
 	total    int64    // samples to process
+	// recorded is the version of the table with which it was recorded that nothing is left to do; -1 for none. It is owned
+	// by the committer.
+	recorded int64
 	// unstorable says that a commit has failed, so that none is tried any more; owned by the committer.
 	unstorable bool
 	// scattered says of which statuses the rows of a sample do not follow each other in the increment.

@@ -38,11 +38,11 @@ func (j *job) deleteOrphaned(ctx context.Context, inc *engine.Increment) error {
 func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot) iter.Seq2[arrow.RecordBatch, error],
 	which func(key string, rec arrow.RecordBatch, row int) bool) error {
 	rows := int64(0)
-	err := j.onto(ctx, func(snap store.Snapshot) (iter.Seq2[arrow.RecordBatch, error], []string, error) {
+	_, err := j.onto(ctx, func(snap store.Snapshot) (addition, error) {
 		if snap == nil {
-			return nil, nil, nil
+			return addition{}, nil
 		}
-		return func(yield func(arrow.RecordBatch, error) bool) {
+		return addition{rows: func(yield func(arrow.RecordBatch, error) bool) {
 			rows = 0
 			for rec, err := range stored(snap) {
 				if err == nil {
@@ -55,7 +55,7 @@ func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot)
 					return
 				}
 			}
-		}, nil, nil
+		}}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s of %s: %w", what, j.f.Key(), err)

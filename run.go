@@ -68,6 +68,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 		}
 	}
 	// The claims begin before the increment is resolved, so that nothing falls between the two.
+	j.recorded = -1
 	j.claims = newClaims(j.f, j.rel, j.o.Shard, versionOf(snap))
 	j.rows = &rowMaker{f: j.f, rel: j.rel}
 	if snap != nil {
@@ -89,8 +90,11 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 		return err
 	}
 	if j.o.DeleteOrphaned {
-		return j.deleteOrphaned(ctx, inc)
+		if err := j.deleteOrphaned(ctx, inc); err != nil {
+			return err
+		}
 	}
+	j.recordSettled(ctx, inc)
 	return nil
 }
 
@@ -186,7 +190,7 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 		workers.Wait()
 		close(outcomes)
 	}()
-	c := committer{job: j}
+	c := committer{job: j, inc: inc}
 	c.collect(context.WithoutCancel(ctx), outcomes)
 	return j.verdict(ctx, stop)
 }

@@ -40,6 +40,8 @@ type Increment struct {
 	parts        [3]part // by Status
 	unresolvable int64
 	replaced     Replaced
+	settled      bool  // see Settled
+	examined     int64 // about how many rows were looked at
 }
 
 // A part is the samples of one status.
@@ -134,7 +136,7 @@ func nextChunk(rows int, last arrow.RecordBatch) int {
 
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.
 func newIncrement(p *plan, expected *tuples, tables []*table, target *table, d *decision) *Increment {
-	inc := &Increment{plan: p, unresolvable: d.unresolvable, replaced: p.replacedRows(target)}
+	inc := &Increment{plan: p, unresolvable: d.unresolvable, replaced: p.replacedRows(target), examined: p.examinedRows()}
 	inc.parts[New] = part{p.expectedReader(), tupleRows(expected, tables, d.fresh)}
 	inc.parts[Stale] = part{p.expectedReader(), tupleRows(expected, tables, d.stale)}
 	inc.parts[Orphaned] = part{p.storedReader(), noRows}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,46 +40,68 @@ type keyed struct {
 
 // newKeyed returns nil for a plan that has to be resolved the plain way.
 func newKeyed(p *plan) *keyed {
-	if p.given() || len(p.join) == 0 || len(p.order) == 0 || len(p.order) >= maxTables || !p.comparesByJoin() {
+	aggregates := func(i int) bool { return p.sources[i].scan.aggregation != nil }
+	if len(p.order) == 0 || len(p.order) >= maxTables || !p.uniform() || slices.ContainsFunc(p.order, aggregates) {
 		return nil
 	}
 	k := &keyed{plan: p, seed: newSeed(), workers: min(maxWorkers, runtime.GOMAXPROCS(0)), replaced: newFutureRows(p)}
 	for _, i := range p.order {
-		s := &p.sources[i]
-		keys := make([]int, len(p.join))
-		for c, join := range p.join {
-			keys[c] = join.keyIn(i)
-		}
-		if s.scan.aggregation != nil || !sameNumbers(keys, s.scan.ids) {
-			return nil
-		}
-		k.tables = append(k.tables, &keyedTable{number: len(k.tables), scan: &s.scan, keys: keys, source: i})
+		k.tables = append(k.tables, &keyedTable{number: len(k.tables), scan: &p.sources[i].scan, keys: p.joinKeys(i), source: i})
 	}
 	if p.target != nil {
-		keys := make([]int, len(p.join))
-		for c, join := range p.join {
-			at := slices.IndexFunc(p.compare, func(k frameKey) bool { return k.name == join.name })
-			keys[c] = p.targetCompare[at]
-		}
-		if !sameNumbers(keys, p.target.ids) {
-			return nil
-		}
-		k.target = &keyedTable{number: len(k.tables), scan: p.target, keys: keys, source: -1}
+		k.target = &keyedTable{number: len(k.tables), scan: p.target, keys: p.targetKeys(), source: -1}
 		k.tables = append(k.tables, k.target)
 	}
 	return k
 }
 
-// comparesByJoin reports whether expected samples are compared by the columns that join them.
-func (p *plan) comparesByJoin() bool {
-	return len(p.join) == len(p.compare) && !slices.ContainsFunc(p.join, func(join frameKey) bool {
-		return !slices.ContainsFunc(p.compare, func(k frameKey) bool { return k.name == join.name })
-	})
+// uniform reports whether the feature's samples and its parents' rows, or the groups of these, are identified by the same
+// columns. Then a sample is expected with one version only, and is stored in one row.
+func (p *plan) uniform() bool {
+	if p.given() || len(p.join) == 0 || !sameSet(frameNames(p.join), frameNames(p.compare)) ||
+		!sameSet(frameNames(p.join), idColumns(p.feature)) {
+		return false
+	}
+	for _, i := range p.order {
+		by := p.sources[i].scan.ids
+		if a := p.sources[i].scan.aggregation; a != nil {
+			by = a.by
+		}
+		if !sameSet(p.joinKeys(i), by) {
+			return false
+		}
+	}
+	return p.target == nil || sameSet(p.targetKeys(), p.target.ids)
 }
 
-func sameNumbers(a, b []int) bool {
-	a, b = slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))
-	return slices.Equal(a, b)
+// joinKeys are the keys of a source that it is joined by, in the order of the join.
+func (p *plan) joinKeys(source int) []int {
+	keys := make([]int, len(p.join))
+	for c, join := range p.join {
+		keys[c] = join.keyIn(source)
+	}
+	return keys
+}
+
+// targetKeys are the keys of the target that correspond to the join.
+func (p *plan) targetKeys() []int {
+	keys := make([]int, len(p.join))
+	for c, join := range p.join {
+		keys[c] = p.targetCompare[slices.Index(frameNames(p.compare), join.name)]
+	}
+	return keys
+}
+
+func frameNames(keys []frameKey) []string {
+	names := make([]string, len(keys))
+	for i, k := range keys {
+		names[i] = k.name
+	}
+	return names
+}
+
+func sameSet[T cmp.Ordered](a, b []T) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
 // single reports whether one table alone makes the expected samples, so that the version of each is known as soon as
@@ -167,7 +190,8 @@ func (k *keyed) decide(ctx context.Context) (*keyedDecision, error) {
 
 // increment keeps of a decision what says where the rows are.
 func (k *keyed) increment(found *keyedDecision) *Increment {
-	inc := &Increment{plan: k.plan, unresolvable: found.unresolvable, replaced: k.replaced.rows()}
+	inc := &Increment{plan: k.plan, unresolvable: found.unresolvable, replaced: k.replaced.rows(),
+		examined: k.plan.examinedRows()}
 	inc.parts[New] = part{k.plan.expectedReader(), found.fresh.rows(k)}
 	inc.parts[Stale] = part{k.plan.expectedReader(), found.stale.rows(k)}
 	inc.parts[Orphaned] = part{k.plan.storedReader(), noRows}

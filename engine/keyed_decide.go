@@ -77,7 +77,7 @@ func (d *keyedDecider) add(p place, entry []uint64, values bool) {
 	s := d.sample(entry[0], entry[1])
 	t := p.table()
 	have := &s[2+2*t]
-	if was := place(*have); was != noPlace && !d.tables[t].times.newer(p, was) {
+	if was := place(*have); was != noPlace && !d.tables[t].newer(p, was) {
 		return
 	}
 	*have = uint64(p)

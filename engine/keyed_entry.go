@@ -21,8 +21,7 @@ const (
 	entryBytes = 8 * entryWords
 )
 
-// A place says where an entry's row is and what matters of it. Rows of a table are numbered as they lie in it, so that of
-// two rows with one time the later one has the greater number.
+// A place says where an entry's row is and what matters of it. Rows of a table are numbered as they are read.
 type place uint64
 
 // The parts of a place, from the lowest bit on.
@@ -74,14 +73,6 @@ func (t *timeIndex) number(time int64) (uint32, error) {
 	t.numbers[time] = n
 	t.times = append(t.times, time)
 	return n, nil
-}
-
-// newer reports whether row a is newer than row b of the same table.
-func (t *timeIndex) newer(a, b place) bool {
-	if a.time() == b.time() {
-		return a.ordinal() > b.ordinal()
-	}
-	return t.times[a.time()] > t.times[b.time()]
 }
 
 // newSeed is for hashes that nobody outside of this process can foresee.

@@ -62,6 +62,14 @@ func (t *keyedTable) feed(ctx context.Context, out chan<- keyedBatch) error {
 	return nil
 }
 
+// newer reports whether row a is newer than row b: by time, then by place.
+func (t *keyedTable) newer(a, b place) bool {
+	if a.time() == b.time() {
+		return t.ref(a.ordinal()) > t.ref(b.ordinal())
+	}
+	return t.times.times[a.time()] > t.times.times[b.time()]
+}
+
 // ref is where the store has the row of a number.
 func (t *keyedTable) ref(ordinal uint64) store.RowRef {
 	i, found := slices.BinarySearchFunc(t.spans, ordinal, func(s rowSpan, o uint64) int { return compareUint(s.first, o) })

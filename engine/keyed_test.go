@@ -136,7 +136,9 @@ func TestTimesAreNumberedUpToABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	older, _ := index.number(-7)
-	if !index.newer(makePlace(1, 3, newest), makePlace(1, 9, older)) || !index.newer(makePlace(1, 9, older), makePlace(1, 8, older)) {
+	table := &keyedTable{times: timeIndex{times: index.times}, spans: []rowSpan{{0, store.MakeRowRef(2, 0)}, {5, store.MakeRowRef(1, 0)}}}
+	if !table.newer(makePlace(1, 3, newest), makePlace(1, 4, older)) || !table.newer(makePlace(1, 4, older), makePlace(1, 3, older)) ||
+		!table.newer(makePlace(1, 4, older), makePlace(1, 5, older)) {
 		t.Error("the newest row is not the one with the latest time, then the last one")
 	}
 }

@@ -49,6 +49,9 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	if err != nil {
 		return nil, err
 	}
+	if how, _ := p.settling(); how == settled {
+		return p.emptyIncrement(), nil
+	}
 	if k := newKeyed(p); k != nil {
 		inc, err := k.resolve(ctx, k.partitioning())
 		if !errors.Is(err, errNotKeyed) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"hash/fnv"
 	"iter"
 	"maps"
 	"math"
@@ -160,6 +161,23 @@ func (s *memorySnapshot) Marks() map[string]int64       { return maps.Clone(s.ma
 
 func (s *memorySnapshot) LastRemoval() int64 { return s.removal }
 
+// State tells tables apart by the memory of their batches.
+func (s *memorySnapshot) State() State { return s.stateOf(len(s.files)) }
+
+func (s *memorySnapshot) stateOf(files int) State {
+	h := fnv.New64a()
+	fmt.Fprint(h, s.schema)
+	for _, file := range s.files[:files] {
+		fmt.Fprintf(h, "|%d %p", file.version, file.batches)
+	}
+	return State{Files: files, Hash: h.Sum64() >> 1}
+}
+
+// Extends implements Snapshot.
+func (s *memorySnapshot) Extends(older State) bool {
+	return older.Files >= 0 && older.Files <= len(s.files) && s.stateOf(older.Files) == older
+}
+
 func (s *memorySnapshot) RowsHint() int64 {
 	n := int64(0)
 	for _, file := range s.files {
@@ -178,7 +196,7 @@ func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, err
 			return
 		}
 		for i, file := range s.files {
-			if q.After != nil && file.version <= *q.After {
+			if i < q.FirstFile || q.After != nil && file.version <= *q.After {
 				continue
 			}
 			first := uint32(0)

@@ -83,6 +83,11 @@ type Snapshot interface {
 	// LastRemoval is the newest version that took rows out of the table, -1 if none did. Where the log does not tell, it
 	// is a version that is no earlier. Whoever knows all rows of a version before it knows rows that may be gone.
 	LastRemoval() int64
+	// State identifies the rows of the snapshot and of how many files they are.
+	State() State
+	// Extends reports whether the snapshot has all the rows of an older state, in the same files at the same places, so
+	// that what was added since are the files from older.Files on. It is false when that cannot be told.
+	Extends(older State) bool
 	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
 	RowsHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
@@ -91,6 +96,13 @@ type Snapshot interface {
 	// Fetch returns the given rows, in the given order, with the given columns (nil means all). A row may be asked
 	// for more than once.
 	Fetch(ctx context.Context, rows []RowRef, columns []string) (arrow.RecordBatch, error)
+}
+
+// A State identifies what a table holds, without what is recorded beside the rows. Two snapshots of one state have the
+// same rows at the same places under the same schema; the reverse need not hold.
+type State struct {
+	Files int    // how many files there are
+	Hash  uint64 // of their names in order, and of the schema; it is below 2^63, so that a mark can keep it
 }
 
 // A RowRef names a physical row of one snapshot: the ordinal of its file in commit order in the upper 32 bits, the
@@ -141,6 +153,8 @@ type Query struct {
 	// not see them again. It is a hint: a store may return more, never fewer, of the rows that were added later. Nil
 	// leaves nothing out.
 	After *int64
+	// FirstFile leaves out the files before that one; see Snapshot.Extends.
+	FirstFile int
 }
 
 // Equal holds for rows whose string column has exactly this value; null has none.

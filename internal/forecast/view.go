@@ -63,6 +63,12 @@ func (v *view) Marks() map[string]int64 { return nil }
 // LastRemoval implements store.Snapshot: whoever knows earlier versions knows nothing of this one.
 func (v *view) LastRemoval() int64 { return math.MaxInt64 }
 
+// State implements store.Snapshot. It is none that a table has.
+func (v *view) State() store.State { return store.State{Files: -1} }
+
+// Extends implements store.Snapshot: these rows were never recorded.
+func (v *view) Extends(store.State) bool { return false }
+
 // RowsHint implements store.Snapshot.
 func (v *view) RowsHint() int64 {
 	n := int64(0)

@@ -58,7 +58,7 @@ func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batc
 func (s *snapshot) matching(q store.Query) []uint32 {
 	var files []uint32
 	for i, f := range s.Files {
-		if q.After != nil && f.Version <= *q.After {
+		if i < q.FirstFile || q.After != nil && f.Version <= *q.After {
 			continue
 		}
 		if s.mayMatch(f, q.Where) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -72,6 +74,31 @@ func (s *snapshot) Marks() map[string]int64 {
 
 // LastRemoval implements store.Snapshot.
 func (s *snapshot) LastRemoval() int64 { return s.Removal }
+
+// State implements store.Snapshot. Files never change and no two have one name, so that their names tell what they hold.
+func (s *snapshot) State() store.State { return s.stateOf(len(s.Files)) }
+
+func (s *snapshot) stateOf(files int) store.State {
+	h := fnv.New64a()
+	part := func(text string) {
+		_, _ = io.WriteString(h, text) // a hash takes everything
+		_, _ = h.Write([]byte{0})
+	}
+	part(s.MetaData.ID)
+	part(s.MetaData.SchemaString)
+	for _, column := range s.MetaData.PartitionColumns {
+		part(column)
+	}
+	for _, f := range s.Files[:files] {
+		part(f.Name)
+	}
+	return store.State{Files: files, Hash: h.Sum64() >> 1}
+}
+
+// Extends implements store.Snapshot. It does not know the files of a table that was compacted or restored since.
+func (s *snapshot) Extends(older store.State) bool {
+	return older.Files >= 0 && older.Files <= len(s.Files) && s.stateOf(older.Files) == older
+}
 
 // RowsHint implements store.Snapshot. It is the sum of what the log says of the files.
 func (s *snapshot) RowsHint() int64 {
