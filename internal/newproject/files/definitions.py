@@ -7,7 +7,7 @@ from metaxy_pipes import Ingest, build_definitions
 HERE = Path(__file__).parent
 
 defs = build_definitions(
-    HERE / "bin" / "{{.Project}}",
+    HERE / "bin" / "PROJECT_NAME",
     cwd=HERE,
     ingest={"note": Ingest("notes.jsonl", ("--prune",))},
     group_name="notes",
