@@ -13,3 +13,6 @@ func (b borrowed) Usage() store.Usage {
 	u, _ := store.UsageOf(b.Store)
 	return u
 }
+
+// Local implements what store.Local asks for: the owner's own tables.
+func (b borrowed) Local() store.Reader { return store.Local(b.Store) }

@@ -53,7 +53,7 @@ func (m moment) snapshot(ctx context.Context, st store.Store, key feature.Key) (
 	if m.text == "" {
 		return st.Snapshot(ctx, key)
 	}
-	k, ok := st.(keeper)
+	k, ok := store.Local(st).(keeper)
 	if !ok {
 		return nil, setupf("--at: this store has the newest version of each table only")
 	}

@@ -83,7 +83,11 @@ func (a *app) status(ctx context.Context, log *slog.Logger, args []string, forma
 // state counts one feature. A missing table of it or its parents is a state, not an error.
 func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
 	s := state{Feature: f.Key(), FeatureVersion: f.Version(), Root: f.Root()}
-	snap, err := e.Store.Snapshot(ctx, f.Key())
+	var own store.Reader = e.Store
+	if !f.Root() && !f.External() {
+		own = store.Local(own) // what resolve compares with
+	}
+	snap, err := own.Snapshot(ctx, f.Key())
 	if err != nil && !errors.Is(err, store.ErrNoTable) {
 		return s, err
 	}

@@ -89,7 +89,7 @@ func (a *app) openStore(ctx context.Context, e *Env) (store.Store, config.Hashin
 	if sc.Type == config.MetaxyDelta {
 		warnMetaxyDefaults(e.Log, sc, h)
 	}
-	st, err := sc.Open(ctx)
+	st, err := e.Config.OpenStore(ctx, sc)
 	if err != nil {
 		return nil, config.Hashing{}, err
 	}

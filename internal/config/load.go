@@ -55,6 +55,11 @@ func Load(src Source) (*Config, error) {
 		}
 		return nil, err
 	}
+	if path != "" {
+		if path, err = filepath.Abs(path); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		}
+	}
 	c.Path = path
 	return c, nil
 }
@@ -112,6 +117,8 @@ func interpret(values map[string]any) (*Config, error) {
 		plugin := ext.table(name)
 		if name == extension {
 			c.Pipes = readPipes(plugin)
+		} else {
+			plugin.boolean("enable")
 		}
 	}
 	top.finish()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/user"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -92,23 +93,44 @@ func (s StoreConfig) OpenBucket(ctx context.Context) (bucket.Bucket, error) {
 	return b, nil
 }
 
-// root is the location with the home folder spelled out.
+// root is the location with the home folder spelled out. A configured one is what stands behind file:// or local://, as
+// Metaxy reads it, letter by letter.
 func (s StoreConfig) root() (string, error) {
 	if s.Unusable != nil {
 		return "", s.Unusable
 	}
-	return expandHome(s.Root)
+	path := s.Root
+	if s.Name != "" {
+		for _, scheme := range []string{"file://", "local://"} {
+			if rest, ok := strings.CutPrefix(path, scheme); ok {
+				path = rest
+				break
+			}
+		}
+	}
+	return expandHome(path)
 }
 
+// expandHome replaces a beginning ~ or ~name by the home folder.
 func expandHome(path string) (string, error) {
-	if path != "~" && !strings.HasPrefix(path, "~/") {
+	name, rest, slash := strings.Cut(path, "/")
+	if !strings.HasPrefix(name, "~") || strings.Contains(path, "://") {
 		return path, nil
 	}
 	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", unusable("root_path begins with ~: %w", err)
+	if name != "~" {
+		var u *user.User
+		if u, err = user.Lookup(name[1:]); err == nil {
+			home = u.HomeDir
+		}
 	}
-	return home + path[1:], nil
+	if err != nil {
+		return "", unusable("root_path begins with %s: %w", name, err)
+	}
+	if slash {
+		home += "/" + rest
+	}
+	return home, nil
 }
 
 // Hashing is how the rows of a store are hashed, as far as the configuration decides.
@@ -119,6 +141,9 @@ type Hashing struct {
 	// that a table which records others cannot be used.
 	AlgorithmSet, LengthSet bool
 }
+
+// defaultAlgorithm is ours, where nothing else is said.
+const defaultAlgorithm = engine.Hash("xxh3_64")
 
 // Metaxy's defaults.
 const (

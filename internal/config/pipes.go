@@ -9,7 +9,7 @@ import (
 func readPipes(s *section) Pipes {
 	s.boolean("enable") // every plugin of Metaxy has it
 	p := Pipes{
-		Features:      s.list("features"),
+		Features:      s.listOrOne("features"),
 		Concurrency:   int(s.integer("concurrency", 1)),
 		BatchSize:     int(s.integer("batch_size", 1)),
 		Retries:       int(s.integer("retries", 0)),

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -91,11 +90,13 @@ func toBoolean(v any) (value, ok bool) {
 	switch v := v.(type) {
 	case bool:
 		return v, true
+	case int64:
+		return v == 1, v == 0 || v == 1
 	case string:
 		switch strings.ToLower(v) {
 		case "true", "1", "yes", "on", "t", "y":
 			return true, true
-		case "false", "0", "no", "off", "f", "n", "":
+		case "false", "0", "no", "off", "f", "n":
 			return false, true
 		}
 	}
@@ -119,9 +120,6 @@ func (s *section) list(key string) []string {
 	if !ok {
 		return nil
 	}
-	if text, ok := v.(string); ok { // from a variable
-		return []string{text}
-	}
 	items, ok := v.([]any)
 	if !ok {
 		s.fail(key, "expected a list of strings")
@@ -139,6 +137,15 @@ func (s *section) list(key string) []string {
 	return texts
 }
 
+// listOrOne is list, of which a variable can hold a single item.
+func (s *section) listOrOne(key string) []string {
+	if text, ok := s.values[key].(string); ok {
+		s.take(key)
+		return []string{text}
+	}
+	return s.list(key)
+}
+
 // table returns the section of a key's table; an absent one is empty.
 func (s *section) table(key string) *section {
 	inner := &section{name: s.path(key), errs: s.errs}
@@ -152,17 +159,11 @@ func (s *section) table(key string) *section {
 	return inner
 }
 
-// tables returns the sections of a key's list of tables; an absent one is empty. A variable holds the list as JSON.
+// tables returns the sections of a key's list of tables; an absent one is empty.
 func (s *section) tables(key string) []*section {
 	v, ok := s.take(key)
 	if !ok {
 		return nil
-	}
-	if text, isText := v.(string); isText {
-		if json.Unmarshal([]byte(text), &v) != nil {
-			s.fail(key, "expected a list of tables")
-			return nil
-		}
 	}
 	items, ok := v.([]any)
 	if !ok {

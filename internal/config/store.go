@@ -2,8 +2,6 @@ package config
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
@@ -46,6 +44,8 @@ type StoreConfig struct {
 	Flat bool
 	// HashAlgorithm is the row hash; "" means the type's default.
 	HashAlgorithm engine.Hash
+	// Fallbacks are the names of the stores that have the tables which this one does not have, in order; nil means none.
+	Fallbacks []string
 	// S3 are the options of an object store; zero means the usual AWS sources.
 	S3 bucket.S3Options
 	// Unusable says why the store cannot be opened, although others in the file can; nil when it can.
@@ -100,9 +100,7 @@ func readSettings(c *Config, st *StoreConfig, s *section) {
 		}
 		st.HashAlgorithm = h
 	}
-	if len(s.list("fallback_stores")) > 0 {
-		s.fail("fallback_stores", "reading through other stores is not supported; name one store that has all tables")
-	}
+	st.Fallbacks = s.list("fallback_stores")
 	readS3(c, st, s.table("storage_options"))
 	if st.Type == MetaxyDelta {
 		s.table("delta_write_options")
@@ -115,36 +113,3 @@ func readSettings(c *Config, st *StoreConfig, s *section) {
 		st.Unusable = errors.Join(errs...)
 	}
 }
-
-// readS3 reads storage_options in the spellings that delta-rs knows, with and without the aws_ prefix, in any case.
-func readS3(c *Config, st *StoreConfig, s *section) {
-	o := &st.S3
-	for _, key := range s.keys() {
-		switch name := strings.TrimPrefix(strings.ToLower(key), "aws_"); name {
-		case "access_key_id":
-			o.AccessKeyID = s.text(key)
-		case "secret_access_key":
-			o.SecretAccessKey = s.text(key)
-		case "session_token", "token":
-			o.SessionToken = s.text(key)
-		case "region", "default_region":
-			if region := s.text(key); o.Region == "" || name == "region" {
-				o.Region = region
-			}
-		case "endpoint", "endpoint_url":
-			o.Endpoint = s.text(key)
-		case "allow_http":
-			o.AllowHTTP = s.boolean(key)
-		case "virtual_hosted_style_request":
-			path := !s.boolean(key)
-			o.PathStyle = &path
-		default:
-			if !slices.Contains(deltaOnly, name) {
-				c.warn("%s has no effect here", s.path(key))
-			}
-		}
-	}
-}
-
-// deltaOnly are options of delta-rs about safe commits on S3, which we always make.
-var deltaOnly = []string{"s3_allow_unsafe_rename", "conditional_put", "copy_if_not_exists", "s3_locking_provider"}

@@ -117,7 +117,7 @@ type pinned struct {
 }
 
 func pin(ctx context.Context, r store.Reader, key feature.Key) (pinned, error) {
-	snap, err := r.Snapshot(ctx, key)
+	snap, err := store.Local(r).Snapshot(ctx, key)
 	if errors.Is(err, store.ErrNoTable) {
 		return pinned{r, key, nil, -1}, nil
 	}
