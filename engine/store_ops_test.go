@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -25,8 +26,10 @@ func TestStoreOpsVectors(t *testing.T) {
 				c.write(t)
 			case op.Op == "delete" && (op.Soft == nil || *op.Soft):
 				c.delete(t)
+			case op.Op == "delete":
+				c.deleteHard(t)
 			default:
-				t.Skipf("operation %q is not part of this package", op.Op)
+				t.Fatalf("unknown operation %q", op.Op)
 			}
 		})
 	}
@@ -115,16 +118,41 @@ func (c *vectorCase) delete(t *testing.T) {
 	c.checkTable(t, dead...)
 }
 
+func (c *vectorCase) deleteHard(t *testing.T) {
+	f, s, o := c.feature(t), c.store(t), c.readOptions(t)
+	snap, err := s.Snapshot(t.Context(), f.Key())
+	if errors.Is(err, store.ErrNoTable) && len(c.Expected.Table.record(t).Columns()) == 0 {
+		return // Metaxy does nothing
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Deletion(snap, f, o.Filters, o.AllFeatureVersions)
+	if err == nil {
+		_, err = s.Delete(t.Context(), f.Key(), d)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.checkTableOf(t, s)
+}
+
 // checkTable appends to the feature's table and compares all of it.
 func (c *vectorCase) checkTable(t *testing.T, rows ...arrow.RecordBatch) {
 	t.Helper()
-	ctx := context.Background()
 	s, key := c.store(t), c.Operation.Feature
 	for _, rec := range rows {
 		if rec.NumRows() > 0 {
 			appendRows(t, s, key, rec)
 		}
 	}
+	c.checkTableOf(t, s)
+}
+
+// checkTableOf compares all of the feature's table.
+func (c *vectorCase) checkTableOf(t *testing.T, s store.Store) {
+	t.Helper()
+	ctx, key := t.Context(), c.Operation.Feature
 	want := c.Expected.Table.record(t)
 	snap, err := s.Snapshot(ctx, key)
 	if err != nil && want.NumRows() == 0 {

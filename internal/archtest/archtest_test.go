@@ -46,6 +46,7 @@ var rules = map[string]rule{
 	"store/s3parquet/delta":             {own: []string{"store", "store/s3parquet/bucket"}, others: []string{arrow, parquet, "golang.org/x/sync", "github.com/google/uuid"}},
 	"store/s3parquet":                   {own: []string{"feature", "store", "store/s3parquet/bucket", "store/s3parquet/columnar", "store/s3parquet/delta"}, others: []string{arrow, "golang.org/x/sync", "github.com/google/uuid"}},
 	"engine":                            {own: []string{"feature", "filter", "store"}, others: []string{arrow, "github.com/zeebo/xxh3", "github.com/cespare/xxhash", "golang.org/x/sync"}},
+	"metadata":                          {own: []string{"engine", "feature", "internal/samplekey", "store"}, others: []string{arrow}},
 	"store/s3parquet/bucket/buckettest": {own: []string{"store/s3parquet/bucket"}},
 }
 

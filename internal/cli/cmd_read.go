@@ -22,6 +22,10 @@ type readFlags struct {
 	history bool
 	deleted bool
 	format  string
+
+	sampleHistory  bool
+	featureHistory bool
+	featureVersion string
 }
 
 func (a *app) readCommand() *cobra.Command {
@@ -42,7 +46,10 @@ func (a *app) readCommand() *cobra.Command {
 	flags.StringArrayVar(&f.filters, "filter", nil, "keep the rows for which `EXPR` holds; may be repeated")
 	flags.StringVar(&f.at, "at", "", "the table as it was at a `VERSION|TIME`, such as 3 or 2026-01-31T12:00:00Z")
 	flags.Int64Var(&f.limit, "limit", 0, "print at most `N` rows")
-	flags.BoolVar(&f.history, "history", false, "every row ever written, of every feature version")
+	flags.BoolVar(&f.history, "history", false, "every row ever written, of every feature version: both of the next two")
+	flags.BoolVar(&f.sampleHistory, "sample-history", false, "every row of a sample, not the newest only")
+	flags.BoolVar(&f.featureHistory, "feature-history", false, "rows of every feature version")
+	flags.StringVar(&f.featureVersion, "feature-version", "", "rows of this `VERSION` of the feature instead of its own")
 	flags.BoolVar(&f.deleted, "include-deleted", false, "soft-deleted samples too")
 	flags.StringVar(&f.format, "format", "", strings.Join(rowFormats, ", ")+" (default: table on a terminal, else jsonl)")
 	return cmd

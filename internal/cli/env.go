@@ -222,14 +222,22 @@ func (e *Env) missingTable(ctx context.Context, err error, f *feature.Feature) e
 		if _, snapErr := e.Store.Snapshot(ctx, missing.Key()); !errors.Is(snapErr, store.ErrNoTable) {
 			continue
 		}
-		do := "run it first"
-		if missing.Root() {
-			do = "ingest it first"
-		}
-		text := fmt.Sprintf("there is no table of %s: %s, or check --store", missing.Key(), do)
-		return &noTable{text, err}
+		return ownTable(err, missing)
 	}
 	return err
+}
+
+// ownTable says of an error that wraps store.ErrNoTable that the feature's own table is missing, and what to do. Other
+// errors are returned as they are.
+func ownTable(err error, f *feature.Feature) error {
+	if !errors.Is(err, store.ErrNoTable) {
+		return err
+	}
+	do := "run it first"
+	if f.Root() {
+		do = "ingest it first"
+	}
+	return &noTable{fmt.Sprintf("there is no table of %s: %s, or check --store", f.Key(), do), err}
 }
 
 // A noTable is an error about a missing table in words for people.

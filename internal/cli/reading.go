@@ -85,7 +85,9 @@ func (r *reading) options() (engine.ReadOptions, error) {
 		r.filters = append(r.filters, f)
 	}
 	return engine.ReadOptions{
-		Columns: columns, AllSamples: r.flags.history, AllFeatureVersions: r.flags.history, IncludeDeleted: r.flags.deleted,
+		Columns: columns, AllSamples: r.flags.history || r.flags.sampleHistory, IncludeDeleted: r.flags.deleted,
+		AllFeatureVersions: r.flags.history || r.flags.featureHistory || r.flags.featureVersion != "",
+		FeatureVersion:     r.flags.featureVersion,
 	}, nil
 }
 

@@ -158,16 +158,19 @@ func (s *script) execute(t *testing.T, command string) string {
 	return out.String()
 }
 
-// words splits a command at spaces, but not between single quotes. A command without a program's name is ours.
+// words splits a command at spaces, but not between quotes: single ones, or double ones around a
+// whole word. A command without a program's name is ours.
 func (s *script) words(command string) []string {
 	var words []string
-	quoted := false
+	quoted := rune(0)
 	word, has := "", false
 	for _, r := range command {
 		switch {
-		case r == '\'':
-			quoted, has = !quoted, true
-		case r == ' ' && !quoted:
+		case r == quoted:
+			quoted = 0
+		case quoted == 0 && (r == '\'' || r == '"' && !has):
+			quoted, has = r, true
+		case r == ' ' && quoted == 0:
 			if has {
 				words = append(words, s.expand(word))
 			}

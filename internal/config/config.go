@@ -69,4 +69,7 @@ type Pipes struct {
 	MaxFailed string
 	// Orphaned is the default of --orphaned: keep or delete.
 	Orphaned string
+
+	// MaterializationID is the default of --materialization-id of write, delete and rebase.
+	MaterializationID string
 }

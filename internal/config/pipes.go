@@ -19,6 +19,8 @@ func readPipes(s *section) Pipes {
 		Grace:         s.duration("grace"),
 		MaxFailed:     maxFailed(s),
 		Orphaned:      s.text("orphaned"),
+
+		MaterializationID: s.text("materialization_id"),
 	}
 	if p.Orphaned != "" && p.Orphaned != "keep" && p.Orphaned != "delete" {
 		s.fail("orphaned", `expected "keep" or "delete"`)

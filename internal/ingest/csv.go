@@ -31,7 +31,7 @@ func (s *csvSource) Hint() string { return "" }
 
 // Rows implements Source. A new column gets its type as one of JSON does, from how its cells look.
 func (s *csvSource) Rows(ctx context.Context, table *arrow.Schema, _ []string) iter.Seq2[arrow.RecordBatch, error] {
-	guess := s.objects(func(cell string, _ string) []byte { return guessed(cell) })
+	guess := s.objects(guessed)
 	return rowsOf(ctx, rowjson.NewShape(table), nil, guess, func(schema *arrow.Schema) objectSeq {
 		return s.objects(func(cell, column string) []byte {
 			f, ok := store.Column(schema, column)
@@ -107,11 +107,13 @@ var (
 	fraction = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?$`)
 )
 
-// guessed is the JSON value that a cell looks like.
-func guessed(cell string) []byte {
+// guessed is the JSON value that a cell looks like. Versions by field are objects; elsewhere what looks like one is text.
+func guessed(cell, column string) []byte {
 	switch {
 	case cell == "":
 		return []byte("null")
+	case rowjson.ByField(column) && json.Valid([]byte(cell)):
+		return []byte(strings.TrimSpace(cell))
 	case strings.EqualFold(cell, "true") || strings.EqualFold(cell, "false"):
 		return []byte(strings.ToLower(cell))
 	case integer.MatchString(cell), strings.ContainsAny(cell, ".eE") && fraction.MatchString(cell):

@@ -39,6 +39,8 @@ type SourceOptions struct {
 	IDFrom string
 	// IDColumns are the feature's id columns.
 	IDColumns []string
+	// Rows refuses a listing: From has to be a file of rows.
+	Rows bool
 	// ContentHash makes a hash of the content the version of a listed object; false takes its ETag, or size and time.
 	ContentHash bool
 	// S3 says how to reach an s3:// location; zero means the usual AWS sources.
@@ -57,6 +59,9 @@ func Open(ctx context.Context, o SourceOptions) (Source, error) {
 		return nil, err
 	}
 	if format == "listing" {
+		if o.Rows {
+			return nil, fmt.Errorf("%w: --from %s: expected a file of rows; a listing of objects is for ingest", ErrSetup, Shown(o.From))
+		}
 		return openListing(ctx, o)
 	}
 	if o.IDFrom != "" || o.ContentHash {

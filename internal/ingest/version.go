@@ -171,7 +171,7 @@ func (v *versioner) named(columns []int, row int) (string, error) {
 		}
 	}
 	if len(columns) == 1 {
-		return textOf(v.rec.Column(columns[0]), row), nil
+		return rowjson.Text(v.rec.Column(columns[0]), row), nil
 	}
 	sorted := slices.Clone(columns)
 	v.sortByName(sorted)
@@ -184,18 +184,6 @@ func (v *versioner) whole(row int) string {
 		return src.Version(v.first + int64(row))
 	}
 	return v.hash(v.others, row)
-}
-
-// textOf is a value as text: a string as it is, anything else as its JSON form without quotes.
-func textOf(arr arrow.Array, row int) string {
-	if s, ok := arr.(array.StringLike); ok {
-		return s.Value(row)
-	}
-	text := string(rowjson.AppendValue(nil, arr, row))
-	if len(text) > 1 && text[0] == '"' {
-		return text[1 : len(text)-1]
-	}
-	return text
 }
 
 // hash is the hash of the canonical form of columns, which come by name.
@@ -251,5 +239,5 @@ func (s suppliedVersions) text(row int, member string) (string, bool) {
 	if i < 0 || s.members[i].IsNull(row) {
 		return "", false
 	}
-	return textOf(s.members[i], row), true
+	return rowjson.Text(s.members[i], row), true
 }

@@ -31,7 +31,7 @@ type column struct {
 func NewBuilder(schema *arrow.Schema, ids ...string) (*Builder, error) {
 	b := &Builder{schema: schema, columns: make([]column, schema.NumFields()), byName: map[string]int{}}
 	for i, f := range schema.Fields() {
-		set, err := setterOf(f.Type, isByField(f.Name))
+		set, err := setterOf(f.Type, ByField(f.Name))
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", f.Name, err)
 		}

@@ -2,6 +2,7 @@ package rowjson
 
 import (
 	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 )
@@ -17,7 +18,7 @@ func NewEncoder(schema *arrow.Schema) *Encoder {
 	e := &Encoder{names: make([][]byte, schema.NumFields()), values: make([]appender, schema.NumFields())}
 	for i, f := range schema.Fields() {
 		e.names[i] = append(AppendString(nil, f.Name), ':')
-		e.values[i] = appenderOf(f.Type, isByField(f.Name))
+		e.values[i] = appenderOf(f.Type, ByField(f.Name))
 	}
 	return e
 }
@@ -58,6 +59,19 @@ func AppendValue(dst []byte, arr arrow.Array, i int) []byte {
 }
 
 // isByField reports whether a column holds a version for each field; its members are strings whatever their type.
-func isByField(name string) bool {
+// ByField reports whether a column holds versions by field, as an object of strings.
+func ByField(name string) bool {
 	return name == feature.ColProvenanceByField || name == feature.ColDataVersionByField
+}
+
+// Text is a value as text: a string as it is, anything else as its JSON form without quotes.
+func Text(arr arrow.Array, row int) string {
+	if s, ok := arr.(array.StringLike); ok {
+		return s.Value(row)
+	}
+	text := string(AppendValue(nil, arr, row))
+	if len(text) > 1 && text[0] == '"' {
+		return text[1 : len(text)-1]
+	}
+	return text
 }

@@ -64,7 +64,7 @@ func systemTypes() map[string]arrow.DataType {
 
 func newSeen(name string, t arrow.DataType) *seenColumn {
 	c := &seenColumn{name: name, known: t}
-	if s, ok := t.(*arrow.StructType); ok && isByField(name) {
+	if s, ok := t.(*arrow.StructType); ok && ByField(name) {
 		c.members, c.seen = s.Fields(), map[string]int{}
 		for _, m := range c.members {
 			c.seen[m.Name] = 0
