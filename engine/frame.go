@@ -103,7 +103,8 @@ func (p *plan) addParentColumns(b *frameBuilder) {
 		for _, c := range p.sources[i].columns {
 			switch {
 			case c.stored != "" && !b.has(c.name):
-				b.add(c.name, c.typ, p.joinColumn(c.name, fetchColumn{i, c.stored}))
+				typ, from := p.joinColumn(c, fetchColumn{i, c.stored})
+				b.add(c.name, typ, from)
 			case c.stored == "" && !b.has(c.name):
 				b.add(c.name, c.typ, frameColumn{})
 			case c.stored == "" && c.name == feature.ColDeletedAt && !b.has(nullRight):
@@ -118,21 +119,25 @@ func (p *plan) addParentColumns(b *frameBuilder) {
 	b.add(feature.ColDataVersionByField, byField, frameColumn{version: true})
 }
 
-// joinColumn says where the values of a parent's column come from: a join column's from whichever parent has a row.
-func (p *plan) joinColumn(name string, only fetchColumn) frameColumn {
+// joinColumn says where the values of a parent's column come from: a join column's from whichever parent has a row. Its
+// type holds the values of all of these.
+func (p *plan) joinColumn(c sourceColumn, only fetchColumn) (arrow.DataType, frameColumn) {
 	for _, k := range p.join {
-		if k.name == name {
-			var c frameColumn
+		if k.name == c.name {
+			typ := c.typ
+			var out frameColumn
 			for _, from := range k.from {
-				if len(c.from) > 0 && !p.sources[k.from[0].source].optional {
+				if len(out.from) > 0 && !p.sources[k.from[0].source].optional {
 					break // a required parent has a row of every sample
 				}
-				c.from = append(c.from, fetchColumn{from.source, p.sources[from.source].scan.keys[from.key]})
+				other, _ := p.sources[from.source].column(c.name)
+				typ = wider(typ, other.typ)
+				out.from = append(out.from, fetchColumn{from.source, p.sources[from.source].scan.keys[from.key]})
 			}
-			return c
+			return typ, out
 		}
 	}
-	return frameColumn{from: []fetchColumn{only}}
+	return c.typ, frameColumn{from: []fetchColumn{only}}
 }
 
 func (p *plan) byFieldType() arrow.DataType {

@@ -165,8 +165,11 @@ func coalesce(field arrow.Field, from []fetchColumn, parts []sourceRows, n int) 
 			continue
 		}
 		col := columnOf(part.rec, from[a].stored)
-		if len(from) == 1 || a == 0 && part.missing == nil {
+		if len(from) == 1 {
 			return col, nil
+		}
+		if a == 0 && part.missing == nil {
+			return conformArray(col, field)
 		}
 		var err error
 		if arrays[a], err = conformArray(col, field); err != nil {

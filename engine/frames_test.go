@@ -59,11 +59,30 @@ func testType(t testing.TB, name string) arrow.DataType {
 		t.Fatalf("a test frame has a column of type %q", name)
 	}
 	var fields []arrow.Field
-	for _, m := range strings.Split(strings.TrimSuffix(inner, ">"), ",") {
+	for _, m := range testMembers(strings.TrimSuffix(inner, ">")) {
 		member, typ, _ := strings.Cut(m, ":")
 		fields = append(fields, arrow.Field{Name: member, Type: testType(t, typ), Nullable: true})
 	}
 	return arrow.StructOf(fields...)
+}
+
+// testMembers splits "a:int64,b:struct<c:string,d:date>" at the commas that are not within a member.
+func testMembers(text string) []string {
+	var members []string
+	depth, from := 0, 0
+	for i, c := range text {
+		switch c {
+		case '<':
+			depth++
+		case '>':
+			depth--
+		case ',':
+			if depth == 0 {
+				members, from = append(members, text[from:i]), i+1
+			}
+		}
+	}
+	return append(members, text[from:])
 }
 
 var testTime = &arrow.TimestampType{Unit: arrow.Microsecond, TimeZone: "UTC"}

@@ -42,6 +42,22 @@ func classOf(t arrow.DataType) keyClass {
 	return 0
 }
 
+// wider returns that of two types of one class which has the values of both.
+func wider(a, b arrow.DataType) arrow.DataType {
+	if d, ok := a.(*arrow.Decimal128Type); ok {
+		if e, ok := b.(*arrow.Decimal128Type); ok && e.Precision > d.Precision {
+			return b
+		}
+		return a
+	}
+	x, fixed := a.(arrow.FixedWidthDataType)
+	y, too := b.(arrow.FixedWidthDataType)
+	if fixed && too && y.BitWidth() > x.BitWidth() {
+		return b
+	}
+	return a
+}
+
 // A keyColumn is an id column of one batch.
 type keyColumn struct {
 	cells

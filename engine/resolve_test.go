@@ -75,6 +75,22 @@ func TestResolveJoinsIntegersOfAllWidths(t *testing.T) {
 	}
 }
 
+// A full join gives ids of any parent, so that its column has the widest of their types.
+func TestResolveAllOptionalIntegersOfAllWidths(t *testing.T) {
+	t.Parallel()
+	optional := func(key feature.Key) feature.Dep { return feature.Dep{Feature: key, Optional: true} }
+	s := newScene(t, xy("a"), xy("b"), xy("t", optional("a"), optional("b")))
+	versions := `"metaxy_provenance_by_field":{"x":"1","y":"2"}`
+	s.write("a", s.rows("id:int32 "+sceneVersions, `{"id":7,`+versions+`}`, `{"id":8,`+versions+`}`))
+	s.write("b", s.rows("id:int64 "+sceneVersions, `{"id":7,`+versions+`}`, `{"id":1099511627776,`+versions+`}`))
+	s.expect("t", "new: 1099511627776 7 8")
+	if typ := s.resolve("t").Schema(New).Field(0).Type; typ.ID() != arrow.INT64 {
+		t.Errorf("the id is of type %s, want the wider one", typ)
+	}
+	s.run("t")
+	s.expect("t", "")
+}
+
 func TestResolveOptionalParents(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, xy("a"), xy("b"), xy("one", feature.Dep{Feature: "b", Optional: true}, feature.Dep{Feature: "a"}),

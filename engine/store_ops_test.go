@@ -8,6 +8,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/vectors"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -65,6 +66,11 @@ func (c *vectorCase) read(t *testing.T) {
 	if err == nil {
 		schema, err = ReadSchema(snap, f, c.readOptions(t))
 	}
+	if d, ok := differences[c.Name]; ok {
+		t.Logf("differs from Metaxy: %s", d.why)
+		c.readAllTheSame(t, snap, f, d.fresh)
+		return
+	}
 	if c.Expected.Error != nil {
 		if err == nil {
 			t.Fatalf("no error, want one like %q", c.Expected.Error.Type)
@@ -79,6 +85,20 @@ func (c *vectorCase) read(t *testing.T) {
 	for i, column := range c.Expected.Frame.Columns {
 		if schema.Field(i).Name != column[0] {
 			t.Errorf("column %d is %q, want %q", i, schema.Field(i).Name, column[0])
+		}
+	}
+}
+
+// readAllTheSame reads what Metaxy cannot: this many rows of the columns that were asked for.
+func (c *vectorCase) readAllTheSame(t *testing.T, snap store.Snapshot, f *feature.Feature, rows int64) {
+	t.Helper()
+	got := collect(t, Read(context.Background(), snap, f, c.readOptions(t)))
+	if len(got) != 1 || got[0].NumRows() != rows {
+		t.Fatalf("got %v, want one batch of %d rows", got, rows)
+	}
+	for i, column := range c.Operation.Columns {
+		if name := got[0].ColumnName(i); name != column || got[0].Column(i).NullN() > 0 {
+			t.Errorf("column %d is %q with %d nulls, want %q without any", i, name, got[0].Column(i).NullN(), column)
 		}
 	}
 }

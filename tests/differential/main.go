@@ -40,6 +40,7 @@ type request struct {
 	WithSampleHistory  bool
 	IncludeSoftDeleted bool
 	FeatureVersion     string
+	Hard               bool
 	// write and compute
 	Rows              []byte
 	MaterializationID string

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"iter"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/metadata"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -78,10 +78,9 @@ func (r *request) readOptions() engine.ReadOptions {
 	}
 }
 
-func (r *request) stamp(g *feature.Graph) engine.Stamp {
-	return engine.Stamp{
-		MaterializationID: r.MaterializationID, Now: time.Now().UTC().Truncate(time.Microsecond), Hashing: r.hashing(),
-		ProjectVersion: g.ProjectVersion(project),
+func (r *request) table(s store.Store, g *feature.Graph, f *feature.Feature) *metadata.Table {
+	return &metadata.Table{
+		Store: s, Feature: f, Hashing: r.hashing(), ProjectVersion: g.ProjectVersion(project), MaterializationID: r.MaterializationID,
 	}
 }
 
@@ -90,46 +89,15 @@ func (r *request) write(ctx context.Context, s store.Store, g *feature.Graph, f 
 	if err != nil {
 		return err
 	}
-	for i, rec := range rows {
-		if rows[i], err = engine.Seal(f, rec, r.stamp(g)); err != nil {
-			return err
-		}
-	}
-	return r.append(ctx, s, f, rows)
+	_, err = r.table(s, g, f).Write(ctx, batches(rows), metadata.WriteOptions{})
+	return err
 }
 
-// delete soft-deletes.
 func (r *request) delete(ctx context.Context, s store.Store, g *feature.Graph, f *feature.Feature) error {
-	snap, err := s.Snapshot(ctx, f.Key())
-	if err != nil {
-		return err
-	}
-	var dead []arrow.RecordBatch
-	for rec, err := range engine.Read(ctx, snap, f, engine.ReadOptions{Filters: r.Where}) {
-		if err != nil {
-			return err
-		}
-		if rec, err = engine.Tombstones(f, rec, r.stamp(g)); err != nil {
-			return err
-		}
-		dead = append(dead, rec)
-	}
-	return r.append(ctx, s, f, dead)
-}
-
-// append commits each batch, sorted as the runner sorts.
-func (r *request) append(ctx context.Context, s store.Store, f *feature.Feature, rows []arrow.RecordBatch) error {
-	for _, rec := range rows {
-		rec, sorted, err := store.SortRows(rec, f.Spec().IDColumns)
-		if err != nil {
-			return err
-		}
-		w := store.Write{Rows: batches([]arrow.RecordBatch{rec}), SortedBy: sorted, Properties: r.hashing().Properties()}
-		if _, err := s.Append(ctx, f.Key(), w); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := r.table(s, g, f).Delete(ctx, metadata.DeleteOptions{
+		Filters: r.Where, Hard: r.Hard, WithFeatureHistory: r.WithFeatureHistory, WithSampleHistory: r.WithSampleHistory,
+	})
+	return err
 }
 
 var mem = memory.DefaultAllocator

@@ -27,7 +27,7 @@ SCALARS = {
 DIFFERENT = {
     "three_parents_without_select_fails", "chained_deleted_at_right_fails", "identity_different_ids_current",
     "required_null_field_value", "optional_missing_table_error", "expansion_stale_orphan_new", "struct_key_collision",
-    "table_name_collision_bug",
+    "table_name_collision_bug", "new_field_in_parent",
 }
 # What only the library can be asked for: samples that are handed in, predicates, filters of one table, no comparison.
 LIBRARY = {"samples", "staleness_predicates", "filters", "target_filters", "skip_comparison", "df"}
@@ -42,8 +42,19 @@ def arrow_type(text: str) -> pa.DataType:
     if text.startswith("list<"):
         return pa.list_(arrow_type(text[5:-1]))
     if text.startswith("struct<"):
-        return pa.struct([(name, arrow_type(kind)) for name, kind in (m.split(":") for m in text[7:-1].split(","))])
+        return pa.struct([(name, arrow_type(kind)) for name, kind in (m.split(":", 1) for m in members(text[7:-1]))])
     return SCALARS[text]
+
+
+def members(text: str) -> list[str]:
+    """Splits "a:int64,b:struct<c:string,d:date>" at the commas that are not within a member."""
+    found = [""]
+    for c in text:
+        if c == "," and found[-1].count("<") == found[-1].count(">"):
+            found.append("")
+        else:
+            found[-1] += c
+    return found
 
 
 def arrow_value(value: Any, kind: pa.DataType) -> Any:

@@ -17,7 +17,7 @@ import polars as pl
 #   steps                   what happens, in this order:
 #     write    by, feature, rows, store     rows of a root feature, with metaxy_provenance_by_field; store: "fallback"
 #     advance  by, feature, share, salt, …  most of what resolve says is computed and written
-#     delete   by, feature, where, hard     where: conditions, or none for all rows
+#     delete   by, feature, where, hard, …  where: conditions, or none for all rows
 #     graph    index                        the features are those of another graph from now on
 #     read     feature, options             both read the table and must agree
 #     compute  feature                      both compute the provenance of rows that are joined by hand

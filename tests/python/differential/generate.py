@@ -297,7 +297,9 @@ class Maker:
         if kind == "delete":
             where = self.condition([*spec["id_columns"], *self.columns[spec["key"]]]) if self.maybe(0.85) else None
             hard = self.maybe(0.25)
-            event = {"op": "delete", "by": "metaxy" if hard else self.rng.choice(PARTIES), "feature": spec["key"], "hard": hard, "where": [where] if where else None}
+            event = {"op": "delete", "by": self.rng.choice(PARTIES), "feature": spec["key"], "hard": hard, "where": [where] if where else None}
+            if self.maybe(0.2):
+                event["with_feature_history"] = True
         elif "deps" in spec:
             event = self.advance(spec)
         else:

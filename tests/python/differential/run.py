@@ -124,9 +124,15 @@ class Play:
         if not self.exists(step["feature"]):
             return
         if step["by"] == "ours":
-            self.ask("delete", step["feature"], Where=step.get("where"))
+            self.ask(
+                "delete", step["feature"], Where=step.get("where"), Hard=step.get("hard", False),
+                WithFeatureHistory=step.get("with_feature_history", False), WithSampleHistory=step.get("with_sample_history", False),
+            )
         else:
-            self.theirs.delete(step["feature"], step.get("where"), hard=step.get("hard", False))
+            self.theirs.delete(
+                step["feature"], step.get("where"), hard=step.get("hard", False),
+                with_feature_history=step.get("with_feature_history", False), with_sample_history=step.get("with_sample_history", False),
+            )
 
     def advance(self, step: dict[str, Any]) -> None:
         """Writes a share of the new and stale samples, as whoever's turn it is resolves them."""

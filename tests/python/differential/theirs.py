@@ -66,9 +66,9 @@ class Theirs:
         with self.open() as store:
             store.write(feature, rows, materialization_id=run)
 
-    def delete(self, feature: str, where: list[str] | None, *, hard: bool) -> None:
+    def delete(self, feature: str, where: list[str] | None, *, hard: bool, **flags: bool) -> None:
         with self.open() as store:
-            store.delete(feature, filters=parsed(where) if where else None, soft=not hard)
+            store.delete(feature, filters=parsed(where) if where else None, soft=not hard, **flags)
 
     def read(self, feature: str, options: dict[str, Any]) -> pl.DataFrame:
         o = dict(options)
