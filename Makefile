@@ -35,7 +35,7 @@ lint: .tools/bin/.done ## formatting, vet and staticcheck
 
 .PHONY: test-go
 test-go: .tools/bin/.done ## the Go tests, with a real MinIO
-	METAXY_REQUIRE_MINIO=1 go test ./...
+	METAXY_REQUIRE_MINIO=1 METAXY_EVERY_FAULT=1 go test ./...
 
 .PHONY: test-python
 test-python: .venv/.done .tools/bin/.done build ## the tests with real Dagster, Metaxy, delta-rs, Polars and DuckDB

@@ -59,12 +59,18 @@ func (s *Store) append(ctx context.Context, t *delta.Table, w store.Write) (stor
 			Marks: w.Marks})
 	}
 	if err != nil {
-		if !errors.Is(err, delta.ErrUnknown) && !errors.Is(err, fs.ErrPermission) { // an earlier attempt may still arrive
+		if undone(err) {
 			files.discard(ctx)
 		}
 		return store.Commit{}, err
 	}
 	return store.Commit{Version: version, Rows: files.rows, Files: len(files.done), Bytes: files.bytes}, nil
+}
+
+// undone reports whether a commit that failed is not made and never will be, so that its data files can go. Credentials
+// that are refused say nothing about an attempt before, whose answer the client never got: it may still arrive.
+func undone(err error) bool {
+	return !errors.Is(err, delta.ErrUnknown) && !errors.Is(err, fs.ErrPermission)
 }
 
 // discard removes data files that no commit names. What stays because that fails too is never read.

@@ -53,7 +53,7 @@ func (e *eraser) run(ctx context.Context) (store.Commit, error) {
 	switch {
 	case err == nil:
 		e.discard(ctx, func(r *erasure) bool { return !r.used })
-	case !errors.Is(err, delta.ErrUnknown):
+	case undone(err):
 		e.discard(ctx, func(*erasure) bool { return true })
 	}
 	e.total.Version = version

@@ -24,6 +24,11 @@ func TestDir(t *testing.T) {
 	})
 }
 
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	buckettest.Run(t, func(*testing.T) bucket.Bucket { return &buckettest.Memory{} })
+}
+
 func TestS3(t *testing.T) {
 	t.Parallel()
 	buckettest.Run(t, func(t *testing.T) bucket.Bucket { return openS3(t, "a pre/fix") })
