@@ -27,7 +27,8 @@ SCALARS = {
 DIFFERENT = {
     "three_parents_without_select_fails", "chained_deleted_at_right_fails", "identity_different_ids_current",
     "required_null_field_value", "optional_missing_table_error", "expansion_stale_orphan_new", "struct_key_collision",
-    "table_name_collision_bug", "new_field_in_parent",
+    "table_name_collision_bug", "new_field_in_parent", "parent_twice", "shared_internal_column",
+    "filter_in_numbers_of_another_type", "read_columns_without_an_id",
 }
 # What only the library can be asked for: samples that are handed in, predicates, filters of one table, no comparison.
 LIBRARY = {"samples", "staleness_predicates", "filters", "target_filters", "skip_comparison", "df"}
