@@ -1,4 +1,4 @@
-"""The vectors that real Metaxy made, through the command line: tables on disk, `graph` and `resolve` as a user calls them."""
+"""The vectors that real Metaxy made, through the command line: tables on disk, and the commands as a user calls them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 import os
 import subprocess
 from collections import Counter
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from conftest import ROOT
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 VECTORS = Path(os.environ.get("METAXY_VECTORS") or ROOT / "testdata" / "vectors")
 STATUSES = ("new", "stale", "orphaned")
@@ -29,6 +29,11 @@ DIFFERENT = {
     "required_null_field_value", "optional_missing_table_error", "expansion_stale_orphan_new", "struct_key_collision",
     "table_name_collision_bug", "new_field_in_parent", "parent_twice", "shared_internal_column",
     "filter_in_numbers_of_another_type", "read_columns_without_an_id",
+}
+# Where a command line, or rows as JSON lines, cannot say the same: a flag that implies the other one, ids that are not
+# among the columns, versions that are numbers, columns that are objects.
+NO_COMMAND = {
+    "read_feature_version_error", "read_columns_without_an_id", "write_integer_versions", "write_more_members_and_columns",
 }
 # What only the library can be asked for: samples that are handed in, predicates, filters of one table, no comparison.
 LIBRARY = {"samples", "staleness_predicates", "filters", "target_filters", "skip_comparison", "df"}
@@ -102,8 +107,13 @@ GRAPHS = [c for c in load("graph") if same_project(c)]
 ROWS = [c for c in load("rows") if same_project(c) and not LIBRARY & set(c["operation"]) and not c.get("fallback_tables")]
 
 
+STORE_OPS = [
+    c for c in load("store_ops") if same_project(c) and not c.get("fallback_tables") and c["name"] not in NO_COMMAND
+]
+
+
 def test_there_are_cases() -> None:
-    assert os.environ.get("METAXY_VECTORS") or (len(GRAPHS) > 15 and len(ROWS) > 60)
+    assert os.environ.get("METAXY_VECTORS") or (len(GRAPHS) > 15 and len(ROWS) > 60 and len(STORE_OPS) > 30)
 
 
 @pytest.mark.parametrize("case", GRAPHS, ids=lambda c: c["name"])
@@ -160,3 +170,65 @@ def test_resolve(case: dict[str, Any], binary: Path, tmp_path: Path) -> None:
         assert got == expected, status
     counts = " ".join(f"{s}={len(want[s]['rows'])}" for s in STATUSES)
     assert done.stderr.splitlines()[-1] == counts
+
+
+FLAGS = {
+    "with_feature_history": "--feature-history", "with_sample_history": "--sample-history",
+    "include_soft_deleted": "--include-deleted", "preserve_feature_version": "--preserve-feature-version",
+}
+TEXTS = {"feature_version": "--feature-version", "materialization_id": "--materialization-id"}
+
+
+def arguments(operation: dict[str, Any]) -> list[str]:
+    """The arguments that ask for an operation of a store."""
+    out = [operation["op"], operation["feature"]]
+    out += [flag for name, flag in FLAGS.items() if operation.get(name)]
+    out += [word for name, flag in TEXTS.items() if operation.get(name) for word in (flag, operation[name])]
+    out += [word for text in operation.get("filters") or [] for word in ("--filter", text)]
+    if operation.get("columns"):
+        out += ["--columns", ",".join(operation["columns"])]
+    if operation["op"] == "delete":
+        out += ["--yes"] + (["--hard"] if operation.get("soft") is False else [])
+        out += [] if operation.get("filters") else ["--filter", "metaxy_updated_at IS NOT NULL"]
+    return out
+
+
+def comparable(row: dict[str, Any], columns: list[list[str]], now: Any) -> tuple[str, ...]:
+    """A row as text, with the time of the operation, whatever it is, as "now"."""
+    cells = []
+    for name, kind in columns:
+        value = row.get(name)
+        if kind == "timestamp" and value is not None:
+            time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+            value = "now" if now(time) else time.astimezone(UTC).isoformat()
+        cells.append(plain(value))
+    return tuple(cells)
+
+
+@pytest.mark.parametrize("case", STORE_OPS, ids=lambda c: c["name"])
+def test_store(case: dict[str, Any], binary: Path, tmp_path: Path) -> None:
+    operation, want = case["operation"], case["expected"]
+    path = tmp_path / "store" / f"{operation['feature']}.delta"
+    write_project(tmp_path, case, case["hash_truncation_length"])
+    for key, table in case["tables"].items():
+        write_table(tmp_path / "store" / f"{key}.delta", table)
+    words = arguments(operation)
+    if "df" in operation:
+        (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in operation["df"]["rows"]))
+        words += ["--from", "rows.jsonl"]
+    before = datetime.now(UTC)
+    done = call(binary, tmp_path, *words)
+    if "error" in want:
+        assert done.returncode in (1, 4), done.stdout
+        assert (done.stdout, bool(done.stderr)) == ("", True)
+        return
+    assert done.returncode == 0, done.stderr
+    frame = want.get("frame") or want["table"]
+    if "frame" in want:
+        got = [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.stderr.splitlines()[-1] == f"rows={len(got)}"
+    else:
+        got = DeltaTable(path).to_pyarrow_table().to_pylist()
+    now = datetime.fromisoformat(case["now"]) if "now" in case else None
+    expected = Counter(comparable(row, frame["columns"], lambda t: t == now) for row in frame["rows"])
+    assert Counter(comparable(row, frame["columns"], lambda t: t >= before) for row in got) == expected
