@@ -36,6 +36,7 @@ type keyed struct {
 	seed       uint64
 	workers    int
 	replaced   *futureRows
+	only       *restriction // nil looks at all samples
 }
 
 // newKeyed returns nil for a plan that has to be resolved the plain way.
@@ -145,7 +146,7 @@ func (k *keyed) read(ctx context.Context) error {
 	batches := make(chan keyedBatch, 2)
 	var feeders errgroup.Group
 	for _, t := range k.tables {
-		feeders.Go(func() error { return t.feed(ctx, batches) })
+		feeders.Go(func() error { return t.feed(ctx, k.only, batches) })
 	}
 	read.Go(func() error {
 		defer close(batches)
@@ -192,6 +193,9 @@ func (k *keyed) decide(ctx context.Context) (*keyedDecision, error) {
 func (k *keyed) increment(found *keyedDecision) *Increment {
 	inc := &Increment{plan: k.plan, unresolvable: found.unresolvable, replaced: k.replaced.rows(),
 		examined: k.plan.examinedRows()}
+	if k.only != nil {
+		inc.examined = k.only.rows
+	}
 	inc.parts[New] = part{k.plan.expectedReader(), found.fresh.rows(k)}
 	inc.parts[Stale] = part{k.plan.expectedReader(), found.stale.rows(k)}
 	inc.parts[Orphaned] = part{k.plan.storedReader(), noRows}

@@ -36,8 +36,8 @@ type keyedBatch struct {
 }
 
 // feed numbers the rows of a table and passes them on.
-func (t *keyedTable) feed(ctx context.Context, out chan<- keyedBatch) error {
-	for b, err := range t.scan.snap.Scan(ctx, t.scan.query()) {
+func (t *keyedTable) feed(ctx context.Context, only *restriction, out chan<- keyedBatch) error {
+	for b, err := range t.scan.snap.Scan(ctx, only.narrow(t.scan.query(), t)) {
 		if err != nil {
 			return fmt.Errorf("read table %q: %w", t.scan.key, err)
 		}
@@ -96,7 +96,9 @@ const keyedBlock = 512
 type keyedWorker struct {
 	*keyed
 	out     *partitionWriter
-	version *versioner // of the samples that rows of one table alone make
+	texts   [][]byte        // of versions that are stored as numbers
+	version *versioner      // of the samples that rows of one table alone make
+	rows    [keyedBlock]int // of the batch
 	keys    [keyedBlock]xxh3.Uint128
 	places  [keyedBlock]place
 	digests [keyedBlock]uint64
@@ -107,6 +109,7 @@ func newKeyedWorker(k *keyed) *keyedWorker {
 	w := &keyedWorker{keyed: k, out: k.partitions.writer()}
 	if k.single() {
 		w.version = newVersioner(&k.plan.versions, k.plan.hashing, nil)
+		w.texts = make([][]byte, len(k.tables[0].scan.members))
 	}
 	return w
 }
@@ -123,35 +126,57 @@ func (w *keyedWorker) take(b keyedBatch) error {
 	}
 	columns := pickColumns(c.keys, t.keys)
 	for from := 0; from < int(b.rows.NumRows()); from += keyedBlock {
-		n := min(keyedBlock, int(b.rows.NumRows())-from)
-		if err := w.place(t, &c, b, from, n); err != nil {
+		rows := w.choose(from, min(keyedBlock, int(b.rows.NumRows())-from))
+		w.hashKeys(columns, rows)
+		if w.only != nil {
+			rows = w.restricted(rows)
+		}
+		if err := w.place(t, &c, b, rows); err != nil {
 			return fmt.Errorf("read table %q: %w", t.scan.key, err)
 		}
-		w.hashKeys(columns, from, n)
 		switch {
 		case t.source < 0:
-			w.digestStored(&c.texts[0], from, n)
+			w.digestStored(&c.texts[0], rows)
 		case w.single():
-			w.digestExpected(w.version, c.texts, from, n)
+			w.digestExpected(w.version, c.texts, rows)
 		default:
-			if err := w.writeValues(c.texts, from, n); err != nil {
+			if err := w.writeValues(c.texts, rows); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := w.writeDigests(n); err != nil {
+		if err := w.writeDigests(rows); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// choose takes all of n rows from the given one on, and clears what is known of them.
+func (w *keyedWorker) choose(from, n int) []int {
+	for i := range n {
+		w.rows[i], w.places[i] = from+i, 0
+	}
+	return w.rows[:n]
+}
+
+// restricted keeps the rows at hand whose keys are in the restriction.
+func (w *keyedWorker) restricted(rows []int) []int {
+	n := 0
+	for i, row := range rows {
+		if _, ok := w.only.keys[w.keys[i]]; ok {
+			w.rows[n], w.keys[n], w.places[n] = row, w.keys[i], w.places[i]
+			n++
+		}
+	}
+	return w.rows[:n]
+}
+
 // place says where the rows are, and marks those that are not live or flagged.
-func (w *keyedWorker) place(t *keyedTable, c *chunk, b keyedBatch, from, n int) error {
+func (w *keyedWorker) place(t *keyedTable, c *chunk, b keyedBatch, rows []int) error {
 	last, number, known := int64(0), uint32(0), false
 	start := b.rows.Ref(0)
-	for i := range n {
-		row := from + i
+	for i, row := range rows {
 		if time := c.time(row); !known || time != last {
 			var err error
 			if number, err = t.times.number(time); err != nil {
@@ -166,29 +191,29 @@ func (w *keyedWorker) place(t *keyedTable, c *chunk, b keyedBatch, from, n int) 
 		if c.flagged.bits != nil && c.flagged.isSet(row) {
 			p |= flaggedRow
 		}
-		w.places[i] = p
+		w.places[i] |= p
 	}
 	return nil
 }
 
 // hashKeys hashes the keys of rows. Equal keys have one hash in all tables, since the plan has seen to it that their
 // columns are of one class.
-func (w *keyedWorker) hashKeys(columns []keyColumn, from, n int) {
+func (w *keyedWorker) hashKeys(columns []keyColumn, rows []int) {
 	if len(columns) == 1 && columns[0].fixed == nil {
 		c := &columns[0]
-		for i := range n {
-			if c.isNull(from + i) {
+		for i, row := range rows {
+			if c.isNull(row) {
 				w.keys[i] = xxh3.Hash128Seed(nil, w.seed+1)
 				w.places[i] |= keylessRow
 				continue
 			}
-			w.keys[i] = xxh3.Hash128Seed(c.value(from+i), w.seed)
+			w.keys[i] = xxh3.Hash128Seed(c.value(row), w.seed)
 		}
 		return
 	}
-	for i := range n {
+	for i, row := range rows {
 		var null bool
-		if w.buf, null = appendKey(w.buf[:0], columns, from+i); null {
+		if w.buf, null = appendKey(w.buf[:0], columns, row); null {
 			w.places[i] |= keylessRow
 		}
 		w.keys[i] = xxh3.Hash128Seed(w.buf, w.seed)
@@ -196,9 +221,9 @@ func (w *keyedWorker) hashKeys(columns []keyColumn, from, n int) {
 }
 
 // digestStored digests the stored versions of rows.
-func (w *keyedWorker) digestStored(c *cells, from, n int) {
-	for i := range n {
-		if text := c.text(from+i, &w.buf); text != nil {
+func (w *keyedWorker) digestStored(c *cells, rows []int) {
+	for i, row := range rows {
+		if text := c.text(row, &w.buf); text != nil {
 			w.digests[i] = xxh3.HashSeed(text, w.seed)
 		} else {
 			w.places[i] |= unversionedRow
@@ -207,11 +232,11 @@ func (w *keyedWorker) digestStored(c *cells, from, n int) {
 }
 
 // digestExpected digests the versions of the samples that rows make.
-func (w *keyedWorker) digestExpected(v *versioner, texts []cells, from, n int) {
-	values, bufs := v.valuesOf(w.plan.order[0], len(texts)), v.texts[v.base[w.plan.order[0]]:]
-	for i := range n {
+func (w *keyedWorker) digestExpected(v *versioner, texts []cells, rows []int) {
+	values := v.valuesOf(w.plan.order[0], len(texts))
+	for i, row := range rows {
 		for k := range values {
-			values[k] = texts[k].text(from+i, &bufs[k])
+			values[k] = texts[k].text(row, &w.texts[k])
 		}
 		if version, complete := v.combine(); complete {
 			w.digests[i] = xxh3.HashSeed(version, w.seed)
@@ -222,8 +247,8 @@ func (w *keyedWorker) digestExpected(v *versioner, texts []cells, from, n int) {
 }
 
 // writeDigests puts the rows at hand into their partitions.
-func (w *keyedWorker) writeDigests(n int) error {
-	for i := range n {
+func (w *keyedWorker) writeDigests(rows []int) error {
+	for i := range rows {
 		key := w.keys[i]
 		words, err := w.out.room(key.Hi, entryWords)
 		if err != nil {
@@ -235,9 +260,9 @@ func (w *keyedWorker) writeDigests(n int) error {
 }
 
 // writeValues puts the rows at hand into their partitions with the versions that they give.
-func (w *keyedWorker) writeValues(texts []cells, from, n int) error {
-	for i := range n {
-		w.buf = appendValues(w.buf[:0], texts, from+i)
+func (w *keyedWorker) writeValues(texts []cells, rows []int) error {
+	for i, row := range rows {
+		w.buf = appendValues(w.buf[:0], texts, row)
 		extra := (len(w.buf) + 7) / 8
 		key := w.keys[i]
 		words, err := w.out.room(key.Hi, entryWords+extra)

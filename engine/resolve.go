@@ -49,10 +49,16 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	if err != nil {
 		return nil, err
 	}
-	if how, _ := p.settling(); how == settled {
+	how, files := p.settling()
+	if how == settled {
 		return p.emptyIncrement(), nil
 	}
 	if k := newKeyed(p); k != nil {
+		if how == grown {
+			if k.only, err = k.restrict(ctx, files, p.restrictable()); err != nil {
+				return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+			}
+		}
 		inc, err := k.resolve(ctx, k.partitioning())
 		if !errors.Is(err, errNotKeyed) {
 			return inc, err

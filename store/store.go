@@ -155,6 +155,9 @@ type Query struct {
 	After *int64
 	// FirstFile leaves out the files before that one; see Snapshot.Extends.
 	FirstFile int
+	// Within allows to leave out rows whose value of a column lies in none of its ranges. It is a hint: a store may return
+	// more. A column that the table does not have, or of another type, leaves nothing out. Nil leaves nothing out.
+	Within *Within
 }
 
 // Equal holds for rows whose string column has exactly this value; null has none.

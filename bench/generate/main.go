@@ -39,6 +39,7 @@ var hashing = engine.Hashing{Algorithm: engine.XXHash32, TruncationLength: 8}
 type options struct {
 	graph, order, leaf, changes string
 	rows, changed               int
+	settled                     bool
 	out                         string
 }
 
@@ -50,6 +51,7 @@ func main() {
 	flag.StringVar(&o.leaf, "leaf", "full", "full, or none: without a table of the leaf every sample is new")
 	flag.IntVar(&o.changed, "changed", -1, "how many samples of the first root change afterwards; -1 is a tenth")
 	flag.StringVar(&o.changes, "changes", "scattered", "scattered, or clustered: the changed samples' ids lie side by side")
+	flag.BoolVar(&o.settled, "settled", false, "record before the change that nothing is left to do, as a run does")
 	flag.StringVar(&o.out, "out", "", "a folder that is not there yet")
 	flag.Parse()
 	if o.changed < 0 {
@@ -91,6 +93,11 @@ func (o options) generate(ctx context.Context) error {
 			return err
 		}
 	}
+	if o.settled {
+		if err := settle(ctx, s, g, leaf); err != nil {
+			return err
+		}
+	}
 	if o.changed == 0 {
 		return nil
 	}
@@ -118,6 +125,28 @@ func (o options) write(ctx context.Context, s store.Store, g *feature.Graph, key
 		w.SortedBy = f.Spec().IDColumns
 	}
 	_, err = s.Append(ctx, key, w)
+	return err
+}
+
+// settle records that the leaf has nothing to do.
+func settle(ctx context.Context, s store.Store, g *feature.Graph, leaf feature.Key) error {
+	f, err := g.Lookup(leaf)
+	if err != nil {
+		return err
+	}
+	inc, err := engine.Resolve(ctx, s, f, engine.Options{Hashing: hashing})
+	if err != nil {
+		return err
+	}
+	if n := inc.Count(engine.New) + inc.Count(engine.Stale) + inc.Count(engine.Orphaned); n > 0 {
+		return fmt.Errorf("%d samples of %s are not as they should be", n, leaf)
+	}
+	snap, err := s.Snapshot(ctx, leaf)
+	if err != nil {
+		return err
+	}
+	version := snap.Version()
+	_, err = s.Append(ctx, leaf, store.Write{Marks: inc.SettledMarks(version + 1), Expect: &version})
 	return err
 }
 

@@ -61,7 +61,7 @@ func (s *snapshot) matching(q store.Query) []uint32 {
 		if i < q.FirstFile || q.After != nil && f.Version <= *q.After {
 			continue
 		}
-		if s.mayMatch(f, q.Where) {
+		if s.mayMatch(f, q.Where) && s.mayLieWithin(f, q.Within) {
 			files = append(files, uint32(i))
 		}
 	}

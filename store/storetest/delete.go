@@ -44,6 +44,9 @@ func deleteRows(t *testing.T, s store.Store) {
 		t.Fatalf("delete: %+v, %v; want version 3, 3 rows, 1 file", c, err)
 	}
 	snap := snapshot(t, s)
+	if snap.Extends(before.State()) {
+		t.Error("a table extends a state of which rows were taken out")
+	}
 	sameRows(t, rowsOf(t, scan(t, snap, store.Query{})),
 		row{"id": "b1", "v": "x"}, row{"id": "a2", "v": "y"}, row{"v": "x"}, row{"id": "b2"})
 	if snap.Version() != 3 || snap.LastRemoval() != 3 || !sameColumns(snap.Schema(), sc) {

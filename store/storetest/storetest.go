@@ -45,6 +45,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"DeleteKeepsOrder", deleteKeepsOrder},
 		{"DeleteBesideOthers", deleteBesideOthers},
 		{"After", after},
+		{"Within", within},
+		{"State", state},
 		{"Fetch", fetch},
 		{"FetchEvolved", fetchEvolved},
 		{"Cancellation", cancellation},

@@ -125,46 +125,69 @@ func pageSpans(c *chunk, index []format.PageLocation, ranges []rowRange) []span 
 	return spans
 }
 
-// matchingPages returns the rows of the pages that can hold a value, by their statistics; ok is false if there are
-// none to tell.
-func (f *File) matchingPages(c *chunk, value string) (ranges []rowRange, ok bool, err error) {
+// A chunkIndex is what a file says of the pages of a chunk.
+type chunkIndex struct {
+	stats     format.ColumnIndex
+	locations []format.PageLocation
+}
+
+// pageIndexOf reads the index of a chunk; nil if there is none.
+func (f *File) pageIndexOf(c *chunk) (*chunkIndex, error) {
 	if c.meta.ColumnIndexLength == 0 || c.meta.OffsetIndexLength == 0 {
-		return nil, false, nil
+		return nil, nil
 	}
 	s, err := f.checkedSpan(c, c.meta.ColumnIndexOffset, c.meta.ColumnIndexLength)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	parts, err := f.readSpans([]span{s})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	var stats format.ColumnIndex
-	if _, err := decodeThrift(parts[0], &stats); err != nil {
-		return nil, false, corruptf("column %q: read column index: %w", c.node.path(), err)
+	out := &chunkIndex{}
+	if _, err := decodeThrift(parts[0], &out.stats); err != nil {
+		return nil, corruptf("column %q: read column index: %w", c.node.path(), err)
 	}
 	locations, err := f.offsetIndexes([]*chunk{c})
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	index := locations[0]
-	if len(stats.NullPages) != len(index) || len(stats.MinValues) != len(index) || len(stats.MaxValues) != len(index) {
-		return nil, false, corruptf("column %q: column index has %d pages, offset index %d",
-			c.node.path(), len(stats.NullPages), len(index))
+	out.locations = locations[0]
+	n, counts := len(out.locations), len(out.stats.NullCounts)
+	if len(out.stats.NullPages) != n || len(out.stats.MinValues) != n || len(out.stats.MaxValues) != n || counts != 0 && counts != n {
+		return nil, corruptf("column %q: column index has %d pages, offset index %d",
+			c.node.path(), len(out.stats.NullPages), n)
 	}
-	for i, l := range index {
-		if stats.NullPages[i] || bytes.Compare(stats.MinValues[i], []byte(value)) > 0 ||
-			bytes.Compare(stats.MaxValues[i], []byte(value)) < 0 {
+	return out, nil
+}
+
+// pages returns the rows of the pages that are wanted.
+func (x *chunkIndex) pages(c *chunk, wanted func(page int) bool) (ranges []rowRange) {
+	for i, l := range x.locations {
+		if !wanted(i) {
 			continue
 		}
-		end := lastRow(c, index, i)
+		end := lastRow(c, x.locations, i)
 		if n := len(ranges); n > 0 && ranges[n-1].end == l.FirstRowIndex {
 			ranges[n-1].end = end
 		} else {
 			ranges = append(ranges, rowRange{l.FirstRowIndex, end})
 		}
 	}
-	return ranges, true, nil
+	return ranges
+}
+
+// matchingPages returns the rows of the pages that can hold a value, by their statistics; ok is false if there are
+// none to tell.
+func (f *File) matchingPages(c *chunk, value string) (ranges []rowRange, ok bool, err error) {
+	index, err := f.pageIndexOf(c)
+	if index == nil || err != nil {
+		return nil, false, err
+	}
+	return index.pages(c, func(page int) bool {
+		return !index.stats.NullPages[page] && bytes.Compare(index.stats.MinValues[page], []byte(value)) <= 0 &&
+			bytes.Compare(index.stats.MaxValues[page], []byte(value)) >= 0
+	}), true, nil
 }
 
 // intersect returns the rows that are in both; each is in ascending order.

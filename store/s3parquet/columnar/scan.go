@@ -49,11 +49,12 @@ func (f *File) Scan(ctx context.Context, q store.Query, file uint32, table *arro
 // A scanner goes through the row groups of a file. In each it looks for rows that match, by statistics and then by the
 // columns of the conditions alone, and reads the other columns only where there are some.
 type scanner struct {
-	f     *File
-	file  uint32
-	b     *binding
-	where []condition
-	reads readAhead
+	f      *File
+	file   uint32
+	b      *binding
+	where  []condition
+	within *within // nil for no ranges
+	reads  readAhead
 
 	group   *rowGroup
 	indexed bool       // read only the pages that hold candidates
@@ -71,7 +72,7 @@ func (f *File) newScanner(q store.Query, file uint32, table *arrow.Schema) (*sca
 	if err != nil {
 		return nil, err
 	}
-	s := &scanner{f: f, file: file}
+	s := &scanner{f: f, file: file, within: bindWithin(f.root, q.Within)}
 	var possible bool
 	if s.where, possible, err = bindWhere(f.root, q.Where); err != nil || !possible {
 		return nil, err
@@ -101,6 +102,12 @@ func (s *scanner) open(g *rowGroup) (err error) {
 	}
 	if s.all, err = s.f.candidates(g, s.where); err != nil || len(s.all) == 0 {
 		return err
+	}
+	if s.within != nil {
+		near, err := s.within.candidates(s.f, g)
+		if s.all = intersect(s.all, near); err != nil || len(s.all) == 0 {
+			return err
+		}
 	}
 	s.indexed = countRows(s.all) < g.rows/2
 	if !s.indexed {

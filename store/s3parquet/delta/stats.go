@@ -189,6 +189,26 @@ func (s Stats) MayHold(column, value string) bool {
 	return true
 }
 
+// Bounds returns the least and the greatest value of a column of the file, or values beyond them, and whether it has nulls,
+// as far as the stats tell; ok is false if they do not. Integers come as int64, strings as string.
+func (s Stats) Bounds(column string) (low, high any, nulls, ok bool) {
+	var count int64 = 1
+	if raw, known := s.nulls[column]; known && json.Unmarshal(raw, &count) != nil {
+		count = 1
+	}
+	nulls = count > 0
+	var least, most string
+	if text(s.min[column], &least) && text(s.max[column], &most) {
+		return least, most, nulls, true
+	}
+	var first, last int64
+	if present(s.min[column]) && present(s.max[column]) &&
+		json.Unmarshal(s.min[column], &first) == nil && json.Unmarshal(s.max[column], &last) == nil {
+		return first, last, nulls, true
+	}
+	return nil, nil, nulls, false
+}
+
 // text reads a JSON text that holds a whole, valid string.
 func text(raw json.RawMessage, into *string) bool {
 	return present(raw) && json.Unmarshal(raw, into) == nil && !strings.ContainsRune(*into, utf8.RuneError)
