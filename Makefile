@@ -66,6 +66,7 @@ interop: .venv/.done ## random projects on one store with real Metaxy, for SECON
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
+	$(PYTHON) bench/runner.py
 	$(PYTHON) bench/startup.py
 
 .PHONY: golden

@@ -46,13 +46,8 @@ func call[T any](ctx context.Context, timeout time.Duration, fn func(context.Con
 	done := make(chan result, 1)
 	go func() {
 		var r result
-		defer func() {
-			if v := recover(); v != nil {
-				r.err = &PanicError{Value: v, Stack: debug.Stack()}
-			}
-			done <- r
-		}()
-		r.value, r.err = fn(ctx)
+		r.value, r.err = caught(ctx, fn)
+		done <- r
 	}()
 	var r result
 	select {
@@ -67,8 +62,23 @@ func call[T any](ctx context.Context, timeout time.Duration, fn func(context.Con
 				linger, context.Cause(ctx))
 		}
 	}
-	if r.err != nil && ctx.Err() != nil && errors.Is(r.err, ctx.Err()) {
-		r.err = context.Cause(ctx) // the reason instead of "context deadline exceeded"
+	return r.value, because(ctx, r.err)
+}
+
+// caught calls fn and turns a panic into an error.
+func caught[T any](ctx context.Context, fn func(context.Context) (T, error)) (value T, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+	}()
+	return fn(ctx)
+}
+
+// because tells the reason for which a context ended, instead of "context deadline exceeded".
+func because(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return context.Cause(ctx)
 	}
-	return r.value, r.err
+	return err
 }

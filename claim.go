@@ -52,6 +52,17 @@ func (c *claims) taken(s sample) bool {
 	return ok && !row.deleted && row.provenance != "" && row.provenance == s.provenance()
 }
 
+// open returns the samples that no other run has committed as they are expected to be.
+func (c *claims) open(done []finished) []finished {
+	c.mu.Lock()
+	none := len(c.rows) == 0
+	c.mu.Unlock()
+	if none {
+		return done
+	}
+	return slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return c.taken(f.sample) })
+}
+
 // touched reports whether another run has written the sample of a stored row. A store may show rows as new that it had
 // before, so that what is known may be this very row.
 func (c *claims) touched(key string, rows arrow.RecordBatch, row int) bool {

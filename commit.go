@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -16,94 +15,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-const (
-	// flushBytes commits early when the computed rows are this large, whatever their number.
-	flushBytes = 128 << 20
-	// commitAttempts is how often a commit is tried against other writers.
-	commitAttempts = 100
-)
-
-// A committer gathers finished samples and commits them in turn. One goroutine owns it.
-type committer struct {
-	*job
-	inc    *engine.Increment
-	buffer []finished
-	rows   int64
-	bytes  int64
-	timer  *time.Timer
-}
-
-// collect takes outcomes until there are no more, and commits the finished samples: after so many rows, after so much
-// time, and at the end. When a commit has failed it goes on taking outcomes, since workers wait for that, but commits
-// nothing more.
-func (c *committer) collect(ctx context.Context, in <-chan outcome) {
-	c.timer = time.NewTimer(c.o.FlushInterval)
-	defer c.timer.Stop()
-	for {
-		select {
-		case o, more := <-in:
-			if !more {
-				c.flush(ctx)
-				return
-			}
-			c.take(o)
-			if c.rows >= c.o.FlushRows || c.bytes >= flushBytes {
-				c.flush(ctx)
-			}
-		case <-c.timer.C:
-			c.flush(ctx)
-		}
-	}
-}
-
-// take puts finished samples into the buffer and notes the failed ones.
-func (c *committer) take(o outcome) {
-	for _, f := range o.failed {
-		c.fail(f)
-	}
-	if len(c.buffer) == 0 && len(o.done) > 0 {
-		c.timer.Reset(c.o.FlushInterval) // counted from the first row
-	}
-	if len(o.done) > 0 {
-		c.succeed(len(o.done))
-	}
-	var last arrow.RecordBatch
-	for _, f := range o.done {
-		c.buffer = append(c.buffer, f)
-		c.rows += f.size()
-		if f.result != nil && f.result != last {
-			last = f.result
-			for _, col := range last.Columns() {
-				c.bytes += int64(col.Data().SizeInBytes())
-			}
-		}
-		for _, o := range f.objects {
-			c.bytes += int64(len(o))
-		}
-	}
-}
-
-// flush commits the buffer.
-func (c *committer) flush(ctx context.Context) {
-	done := c.buffer
-	c.buffer, c.rows, c.bytes = nil, 0, 0
-	if len(done) == 0 || c.unstorable {
-		return
-	}
-	marks := func(kept int, version int64) map[string]int64 {
-		if kept < len(done) {
-			return nil
-		}
-		return c.settledMarks(c.inc, int64(kept), version)
-	}
-	done, err := c.commit(ctx, done, marks)
-	if err != nil {
-		c.unstorable = true
-		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
-		return
-	}
-	c.count.processed.Add(int64(len(done)))
-}
+// commitAttempts is how often a commit is tried against other writers.
+const commitAttempts = 100
 
 // commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
 // for one version of the table are never appended to a later one without a look at what came between. What marks returns
@@ -114,7 +27,7 @@ func (j *job) commit(ctx context.Context, done []finished, marks func(int, int64
 	var deleted int64
 	var settled map[string]int64
 	version, err := j.onto(ctx, func(snap store.Snapshot) (addition, error) {
-		open = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return j.claims.taken(f.sample) })
+		open = j.claims.open(done)
 		var rec arrow.RecordBatch
 		rec, kept, refused = j.rows.united(open, j.rows.table.Load())
 		vanished, err := j.vanished(ctx, snap, kept, rec)

@@ -3,7 +3,6 @@ package metaxy
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -62,6 +61,8 @@ func newTyped[In, Out any](name string, fn func(context.Context, []In) ([]Out, e
 // guarded says that no panic leaves answer, and that it limits the time of each sample itself.
 func (t *typed[In, Out]) guarded() {}
 
+func (t *typed[In, Out]) paced(time.Duration) bool { return true }
+
 func (t *typed[In, Out]) kind() string { return "go" }
 
 // Process is for callers other than [Run]; it leaves out the samples that fail, which the batch knows.
@@ -71,33 +72,7 @@ func (t *typed[In, Out]) Process(ctx context.Context, b *Batch) (arrow.RecordBat
 }
 
 func (t *typed[In, Out]) answer(ctx context.Context, b *Batch) (answer, error) {
-	read := t.reader(b)
-	outs, of := make([]Out, 0, len(b.samples)), make([]int, 0, len(b.samples))
-	left := 0
-	for s, begin := 0, time.Now(); s < len(b.samples); s++ {
-		if b.paced && s > 0 && time.Since(begin) > callLimit {
-			left = len(b.samples) - s
-			break
-		}
-		ins, err := read(s)
-		if err != nil {
-			b.fail(s, backoff.Permanent(fmt.Errorf("read the sample: %w", err)))
-			continue
-		}
-		made, err := call(ctx, b.timeout, func(ctx context.Context) ([]Out, error) { return t.call(ctx, ins) })
-		var panicked *PanicError
-		if errors.As(err, &panicked) {
-			logPanic(b, s, panicked)
-		}
-		if err != nil {
-			b.fail(s, err)
-			continue
-		}
-		for range made {
-			of = append(of, s)
-		}
-		outs = append(outs, made...)
-	}
+	outs, of, left := newSeries(t, b).run(ctx)
 	if len(outs) == 0 {
 		return answer{left: left}, nil
 	}

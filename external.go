@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os/exec"
 	"sync"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -53,6 +54,9 @@ func (e *external) prepare(t task) ([]string, error) {
 	}
 	return nil, nil
 }
+
+// paced says that lines are sent ahead while they are answered fast. Whose time is over could not be told then.
+func (e *external) paced(timeout time.Duration) bool { return !e.arrow && timeout == 0 }
 
 // Process is for callers other than [Run]; new columns get their types from this batch alone.
 func (e *external) Process(ctx context.Context, b *Batch) (arrow.RecordBatch, error) {
@@ -101,6 +105,10 @@ func (e *external) answer(ctx context.Context, b *Batch) (answer, error) {
 	e.forget(c)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
+	}
+	if b.paced && len(open) > 1 { // only one of them can be what killed it
+		a.back = open
+		return a, nil
 	}
 	for _, s := range open {
 		b.fail(s, &heldError{err})

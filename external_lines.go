@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -16,38 +17,86 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
 )
 
-// askLines sends the samples of a batch as JSON lines and reads the answers. With an error it returns what was answered
-// before, and the samples that were not.
+// linesAhead is how many samples a child holds at most that works sample by sample. More would not make it faster, and
+// when it dies, or the samples become slow, these are its.
+const linesAhead = 16
+
+// askLines sends the samples of a batch as JSON lines and reads the answers. Of a paced batch it sends a few ahead, and none
+// any more when the call has lasted long. With an error it returns what was answered before, and the samples that were not.
 func (c *child) askLines(r relation, b *Batch) (answer, []int, error) {
-	open := map[string]int{} // the samples without an answer, by their ids in JSON
-	var lines []byte
-	enc := newLineEncoder(r, b)
-	for s, smp := range b.samples {
-		open[canonicalKey(r, smp)] = s
-		lines = enc.line(lines, b, s)
-	}
-	sent := make(chan struct{})
-	go func() { // beside the reading, since neither pipe holds everything
-		defer close(sent)
-		_, _ = c.stdin.Write(lines) // a child that does not read shows by its exit
-	}()
+	q := newLineQueue(c, r, b)
+	defer q.end()
 	a := answer{objects: map[int][]object{}}
-	for len(open) > 0 {
+	for begin := time.Now(); ; {
+		if !b.paced || q.sent == 0 || time.Since(begin) <= callLimit {
+			q.fill()
+		}
+		if len(q.open) == 0 {
+			a.left = len(b.samples) - q.sent
+			return a, nil, nil
+		}
 		line, err := c.readLine()
 		if err == nil && len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		if err == nil {
-			err = r.accept(b, line, open, &a)
+			err = r.accept(b, line, q.open, &a)
 		} else if !errors.Is(err, errAnswer) {
 			err = c.death()
 		}
 		if err != nil {
-			return a, slices.Sorted(maps.Values(open)), err
+			a.left = len(b.samples) - q.sent
+			return a, slices.Sorted(maps.Values(q.open)), err
 		}
 	}
-	<-sent
-	return a, nil, nil
+}
+
+// A lineQueue sends the samples of a batch to a child beside the reading of its answers, since neither pipe holds everything.
+type lineQueue struct {
+	relation
+	batch  *Batch
+	enc    *lineEncoder
+	ahead  int            // how many samples the child may hold
+	sent   int            // samples
+	open   map[string]int // those without an answer, by their ids in JSON
+	chunks chan []byte
+	ended  chan struct{}
+}
+
+func newLineQueue(c *child, r relation, b *Batch) *lineQueue {
+	q := &lineQueue{relation: r, batch: b, enc: newLineEncoder(r, b), ahead: len(b.samples), open: map[string]int{},
+		chunks: make(chan []byte, len(b.samples)), ended: make(chan struct{})}
+	if b.paced {
+		q.ahead = min(q.ahead, linesAhead)
+	}
+	go func() {
+		defer close(q.ended)
+		for lines := range q.chunks {
+			_, _ = c.stdin.Write(lines) // a child that does not read shows by its exit
+		}
+	}()
+	return q
+}
+
+// fill sends more samples when the child holds no more than half of what it may.
+func (q *lineQueue) fill() {
+	if q.sent == len(q.batch.samples) || len(q.open) > q.ahead/2 {
+		return
+	}
+	var lines []byte
+	for ; q.sent < len(q.batch.samples) && len(q.open) < q.ahead; q.sent++ {
+		q.open[canonicalKey(q.relation, q.batch.samples[q.sent])] = q.sent
+		lines = q.enc.line(lines, q.batch, q.sent)
+	}
+	q.chunks <- lines
+}
+
+// end waits until everything is written, if the child has answered everything; else the end of the child ends the writing.
+func (q *lineQueue) end() {
+	close(q.chunks)
+	if len(q.open) == 0 {
+		<-q.ended
+	}
 }
 
 // accept takes one line of output as the answer to a sample.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -46,7 +47,7 @@ func (r relation) match(b *Batch, a answer) ([]finished, error) {
 	for s := range b.samples {
 		f := finished{sample: b.samples[s], result: a.rows, rows: rows[s], objects: a.objects[s]}
 		switch n := f.size(); {
-		case failed[s] != nil:
+		case failed[s] != nil, slices.Contains(a.back, s):
 		case n == 0 && !r.expands:
 			b.fail(s, errNoRow)
 		case n > 1 && !r.expands:

@@ -52,6 +52,31 @@ func TestExternal(t *testing.T) {
 	}
 }
 
+// TestExternalKillerAmongMany: while samples are fast, a child holds several. That one of them kills it is no failure of the
+// others, not even without retries.
+func TestExternalKillerAmongMany(t *testing.T) {
+	t.Parallel()
+	names := numbered(400)
+	for _, i := range []int{150, 151, 399} {
+		names[i] = "bad" + names[i]
+	}
+	for _, role := range []string{"dies", "garbage"} {
+		ts, r, err := runChild(t, role, Options{Concurrency: 2, MaxFailed: Tolerance{Count: 3}}, names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantCounts(t, r, "new=400 stale=0 orphaned=0 processed=397 failed=3")
+		for _, f := range r.Failures {
+			if id := idString(f.ID); !strings.Contains(id, "bad") {
+				t.Errorf("%s: %s failed: %v", role, id, f.Err)
+			}
+		}
+		if rows := ts.rows("video/crop", "id"); len(rows) != 397 {
+			t.Errorf("%s: %d rows", role, len(rows))
+		}
+	}
+}
+
 func TestExternalIsNotStartedForNothing(t *testing.T) {
 	t.Parallel()
 	ts := newTables(t, graph)

@@ -13,7 +13,8 @@ type Options struct {
 	Concurrency int
 	// BatchSize is how many samples one call of a processor gets; 0 means what the step says.
 	BatchSize int
-	// FlushRows commits the computed rows as soon as there are so many; 0 means 10,000.
+	// FlushRows commits the computed rows as soon as there are so many; 0 means 10,000, or what is computed in a second
+	// if that is more.
 	FlushRows int64
 	// FlushInterval commits the computed rows at least this often while there are any; 0 means 10 s.
 	FlushInterval time.Duration
@@ -71,9 +72,6 @@ type Shard struct {
 func (o Options) withDefaults() Options {
 	if o.Concurrency <= 0 {
 		o.Concurrency = runtime.GOMAXPROCS(0)
-	}
-	if o.FlushRows <= 0 {
-		o.FlushRows = 10_000
 	}
 	if o.FlushInterval <= 0 {
 		o.FlushInterval = 10 * time.Second

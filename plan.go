@@ -78,8 +78,11 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 		return nil, setupf("feature %s has no processor: compile one in, or name a command after --", key)
 	}
 	if j.o.BatchSize <= 0 {
-		if _, ok := step.Process.(guardedAnswerer); ok && step.BatchSize <= 0 {
-			j.pace.limit = int(min(maxPace, j.o.FlushRows))
+		if p, ok := step.Process.(pacedAnswerer); ok && step.BatchSize <= 0 && p.paced(o.SampleTimeout) {
+			j.pace.limit = maxPace
+			if j.o.FlushRows > 0 {
+				j.pace.limit = int(min(maxPace, j.o.FlushRows))
+			}
 		}
 		j.o.BatchSize = step.batchSize()
 	}

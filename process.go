@@ -136,6 +136,7 @@ type answer struct {
 	of      []int             // the sample that each row belongs to; nil tells them by the id columns
 	objects map[int][]object  // by sample
 	left    int               // samples at the end of the batch that were not begun
+	back    []int             // samples that are to be tried once more, each by itself, before anything is said of them
 }
 
 // An answerer is a Processor that can say more than Process returns.
@@ -147,6 +148,13 @@ type answerer interface {
 type guardedAnswerer interface {
 	answerer
 	guarded()
+}
+
+// A pacedAnswerer says whether it gives samples back that it has not begun when others take long, so that it can have many
+// at a time while they are fast.
+type pacedAnswerer interface {
+	answerer
+	paced(timeout time.Duration) bool
 }
 
 // A preparer is a Processor that looks at the columns before the first sample is processed, and says which of them it

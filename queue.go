@@ -1,6 +1,7 @@
 package metaxy
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ const (
 // A queue hands batches to workers: those of the intake, and before them what workers give back.
 type queue struct {
 	in    chan *Batch    // without a buffer: what is sent is in work
-	spare chan *Batch    // single samples; never full, since no worker takes from in while there are any
+	spare chan *Batch    // small ones; never full, since no worker takes from in while there are any
 	open  sync.WaitGroup // batches that are sent or given back, and not yet settled
 }
 
@@ -55,14 +56,14 @@ func (q *queue) next(in *<-chan *Batch) (*Batch, bool) {
 	}
 }
 
-// giveBack puts the samples of a batch into the queue, one by one. The caller still has a batch open.
-func (q *queue) giveBack(b *Batch) {
+// giveBack puts the samples of a batch into the queue, so many at a time. The caller still has a batch open.
+func (q *queue) giveBack(b *Batch, size int) {
 	for b != nil {
-		one := b
-		b = b.cut(1)
-		one.spare = true
+		part := b
+		b = b.cut(min(size, len(b.samples)))
+		part.spare = true
 		q.open.Add(1)
-		q.spare <- one
+		q.spare <- part
 	}
 }
 
@@ -79,12 +80,17 @@ func (p *pace) size() int { return max(1, int(p.n.Load())) }
 // note learns from a call with n samples. After a failed one, calls begin small again, so that a run which is to stop after
 // some failures does not try many more.
 func (p *pace) note(n int, took time.Duration, good bool) {
-	size := 2 * n
-	if took > 0 {
-		size = min(size, int(time.Duration(n)*callTime/took))
-	}
+	size := min(2*n, perCall(n, took))
 	if !good {
 		size = 1
 	}
 	p.n.Store(int64(max(1, min(size, p.limit))))
+}
+
+// perCall is how many samples fill the time of a call, when n of them took so long.
+func perCall(n int, took time.Duration) int {
+	if took <= 0 {
+		return math.MaxInt
+	}
+	return max(1, int(time.Duration(n)*callTime/took))
 }

@@ -42,6 +42,19 @@ func (m *rowMaker) fits(f finished) error {
 	return nil
 }
 
+// fitTogether reports whether results in JSON fit as they are, all at once. If not, that may be due to one of them.
+func (m *rowMaker) fitTogether(fs []finished) bool {
+	var all [][]byte
+	for _, f := range fs {
+		if f.objects == nil {
+			return false
+		}
+		all = append(all, bytesOf(f.objects)...)
+	}
+	_, err := rowjson.ParseRows(slices.Values(all), m.table.Load(), m.f.Spec().IDColumns...)
+	return err == nil
+}
+
 // fitsTable compares the columns of a processor with those of the table.
 func (m *rowMaker) fitsTable(s *arrow.Schema) error {
 	stored, err := store.StoredSchema(userColumns(s))
@@ -183,7 +196,7 @@ func (m *rowMaker) part(p *pile, overrides bool) (arrow.RecordBatch, error) {
 		result, err = store.Conform(withColumns(result, columnNames(stored)), stored)
 	}
 	if err == nil {
-		result, err = store.Take(result, p.rows)
+		result, err = pick(result, p.rows)
 	}
 	if err != nil {
 		return nil, err
@@ -207,13 +220,26 @@ func (m *rowMaker) source(owners []sample) (arrow.RecordBatch, error) {
 		for ; to < len(owners) && owners[to].rows == rec; to++ {
 			rows = append(rows, owners[to].row)
 		}
-		part, err := store.Take(withColumns(rec, names), rows)
+		part, err := pick(withColumns(rec, names), rows)
 		if err != nil {
 			return nil, err
 		}
 		parts, from = append(parts, part), to
 	}
 	return unite(parts)
+}
+
+// pick returns some rows of a batch, without a copy if they follow each other.
+func pick(rec arrow.RecordBatch, rows []int) (arrow.RecordBatch, error) {
+	for i, r := range rows {
+		if r != rows[0]+i {
+			return store.Take(rec, rows)
+		}
+	}
+	if len(rows) == 0 {
+		return rec.NewSlice(0, 0), nil
+	}
+	return rec.NewSlice(int64(rows[0]), int64(rows[0]+len(rows))), nil
 }
 
 // complete puts the columns of the processor and of the samples side by side.

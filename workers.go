@@ -128,11 +128,20 @@ func (j *job) attempt(ctx context.Context, b *Batch) trial {
 func (j *job) process(ctx context.Context, b *Batch) ([]finished, error) {
 	begin := time.Now()
 	a, err := j.ask(ctx, b)
+	took := time.Since(begin)
+	for _, s := range a.back {
+		one, err := b.subset([]int{s})
+		if err != nil {
+			return nil, err
+		}
+		j.queue.giveBack(one, 1)
+	}
 	if a.left > 0 {
-		j.queue.giveBack(b.cut(len(b.samples) - a.left))
+		begun := len(b.samples) - a.left
+		j.queue.giveBack(b.cut(begun), perCall(begun, took))
 	}
 	if j.pace.limit > 0 {
-		j.pace.note(len(b.samples), time.Since(begin), err == nil && len(b.failures()) == 0)
+		j.pace.note(len(b.samples), took, err == nil && a.back == nil && len(b.failures()) == 0)
 	}
 	var panicked *PanicError
 	if errors.As(err, &panicked) {
@@ -164,6 +173,9 @@ func (j *job) ask(ctx context.Context, b *Batch) (answer, error) {
 // checked keeps the samples whose rows fit the table. JSON that does not fit fails its sample; Arrow columns that do not
 // fit end the run, since they would fail every sample.
 func (j *job) checked(b *Batch, done []finished) []finished {
+	if j.rows.fitTogether(done) {
+		return done
+	}
 	return slices.DeleteFunc(done, func(f finished) bool {
 		err := j.rows.fits(f)
 		if err == nil {

@@ -36,6 +36,7 @@ func SortRows(rec arrow.RecordBatch, by []string) (arrow.RecordBatch, []string, 
 // reports false if a column is missing somewhere, has different types, or is of a type without a declared order.
 func SortOrder(batches []arrow.RecordBatch, by []string) ([]RowAt, bool) {
 	compare := make([]func(a, b RowAt) int, len(by))
+	var first []arrow.Array
 	for i, name := range by {
 		cols := make([]arrow.Array, len(batches))
 		for b, rec := range batches {
@@ -47,6 +48,9 @@ func SortOrder(batches []arrow.RecordBatch, by []string) ([]RowAt, bool) {
 		}
 		if compare[i] = comparison(cols); compare[i] == nil {
 			return nil, false
+		}
+		if i == 0 {
+			first = cols
 		}
 	}
 	var order []RowAt
@@ -61,10 +65,10 @@ func SortOrder(batches []arrow.RecordBatch, by []string) ([]RowAt, bool) {
 				return d
 			}
 		}
-		return 0
+		return cmp.Or(cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Row, b.Row))
 	}
 	if !slices.IsSortedFunc(order, all) {
-		slices.SortStableFunc(order, all)
+		sortByKey(order, keysOf(first), all)
 	}
 	return order, true
 }

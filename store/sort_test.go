@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -86,5 +87,48 @@ func TestSortOrder(t *testing.T) {
 	small := jsonRows(t, arrow.NewSchema([]arrow.Field{{Name: "i", Type: arrow.PrimitiveTypes.Int8}}, nil), `[{"i": 127}, {"i": -128}]`)
 	if c := store.Comparer(small.Column(0)); c(0, 1) != 1 || c(1, 0) != -1 || c(1, 1) != 0 {
 		t.Errorf("%d and %d are not compared by value", math.MaxInt8, math.MinInt8)
+	}
+}
+
+// TestSortText compares the order of texts that begin alike, are the beginning of others, are null, or hold any bytes, with
+// the order that Go gives them.
+func TestSortText(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 200 {
+		prefix := strings.Repeat("video_", random.IntN(3))
+		var texts []string
+		b := array.NewStringBuilder(memory.DefaultAllocator)
+		for range random.IntN(100) {
+			text := []byte(prefix)
+			for range random.IntN(20) {
+				text = append(text, "\x00\x01az\xff"[random.IntN(5)])
+			}
+			if random.IntN(10) == 0 {
+				b.AppendNull()
+				continue
+			}
+			b.Append(string(text))
+			texts = append(texts, string(text))
+		}
+		col := b.NewArray()
+		rec := array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "s", Type: col.DataType(), Nullable: true}}, nil),
+			[]arrow.Array{col}, int64(col.Len()))
+		order, ok := store.SortOrder([]arrow.RecordBatch{rec}, []string{"s"})
+		slices.Sort(texts)
+		var got []string
+		last := -1
+		for _, at := range order[col.NullN():] {
+			got = append(got, col.(*array.String).Value(int(at.Row)))
+		}
+		for _, at := range order[:col.NullN()] {
+			if col.IsValid(int(at.Row)) || int(at.Row) < last {
+				t.Errorf("row %d stands among the nulls", at.Row)
+			}
+			last = int(at.Row)
+		}
+		if !ok || !slices.Equal(got, texts) {
+			t.Fatalf("got %q, want %q", got, texts)
+		}
 	}
 }

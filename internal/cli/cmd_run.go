@@ -49,7 +49,7 @@ func (a *app) runFlags(cmd *cobra.Command, in *runInput) {
 	flags := cmd.Flags()
 	flags.IntVar(&in.Concurrency, "concurrency", 0, "`N` workers at once (default: number of CPUs)")
 	flags.IntVar(&in.BatchSize, "batch-size", 0, "`N` samples a call (default: what the processor asks for)")
-	flags.Int64Var(&in.FlushRows, "flush-rows", 0, "commit after `N` rows (default 10000)")
+	flags.Int64Var(&in.FlushRows, "flush-rows", 0, "commit after `N` rows (default: 10000, or what a second brings if that is more)")
 	flags.DurationVar(&in.FlushInterval, "flush-interval", 0, "commit at least this often while there are rows (default 10s)")
 	flags.IntVar(&in.Retries, "retries", 0, "try a failed sample again up to `N` times")
 	flags.DurationVar(&in.SampleTimeout, "sample-timeout", 0, "how long one attempt may take (default: as long as it wants)")

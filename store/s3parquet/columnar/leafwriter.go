@@ -17,6 +17,8 @@ const (
 	// pageBytes and pageRows bound a page, so that a single row can be had without reading much else.
 	pageBytes = 64 << 10
 	pageRows  = 20_000
+	// dictionaryTrial is after how many values a column has to show that its values repeat.
+	dictionaryTrial = 1024
 )
 
 // A leafWriter writes the chunks of one leaf column.
@@ -186,7 +188,9 @@ func (l *leafWriter) add(v []byte) error {
 	if l.indexing {
 		var at uint32
 		at, changed = l.dict.add(v)
-		l.indexes = append(l.indexes, at)
+		if l.indexes = append(l.indexes, at); len(l.indexes) == dictionaryTrial {
+			l.tryDictionary()
+		}
 	} else {
 		l.values = appendPlain(l.values, v)
 	}
@@ -215,7 +219,7 @@ func (l *leafWriter) endPage() error {
 	if len(l.defs) == 0 {
 		return nil
 	}
-	l.chooseEncoding()
+	l.tryDictionary()
 	l.payload = appendLevels(l.payload[:0], l.reps, l.maxRep)
 	l.payload = appendLevels(l.payload, l.defs, l.maxDef)
 	encoding := format.Plain
@@ -253,8 +257,8 @@ func (l *leafWriter) endPage() error {
 	return nil
 }
 
-// chooseEncoding gives the dictionary up if the first page shows that it does not pay.
-func (l *leafWriter) chooseEncoding() {
+// tryDictionary gives the dictionary up if the values of the first page, or its beginning, show that it does not pay.
+func (l *leafWriter) tryDictionary() {
 	if l.dictData == 0 && len(l.indexes) >= 16 && len(l.dict.values) > len(l.indexes)/2 {
 		l.values = l.dict.expand(l.values[:0], l.indexes)
 		l.dict, l.indexing, l.indexes = nil, false, l.indexes[:0]

@@ -1,0 +1,193 @@
+// Command runner is the empty work of bench/runner.py: steps that compute nothing, so that what is left is the runner's own
+// cost.
+//
+//	runner prepare DIR N     a store with N samples of a root feature
+//	runner rows DIR          processes them by a typed function, a row at a time
+//	runner batches DIR       by Arrow batches
+//	runner external DIR      by an external program that speaks JSON lines, which is
+//	runner echo              this one
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
+	"strconv"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/metaxy-pipes/metaxy-pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "echo":
+		return echo()
+	case len(args) == 3 && args[0] == "prepare":
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return prepare(args[1], n)
+	case len(args) == 2:
+		p, ok := processors()[args[0]]
+		if ok {
+			return process(args[1], p)
+		}
+	}
+	return errors.New("usage: runner prepare DIR N | rows DIR | batches DIR | external DIR | echo")
+}
+
+func graph() (*feature.Graph, error) {
+	return feature.NewGraph([]feature.Definition{
+		{Spec: feature.Spec{Key: "video", IDColumns: []string{"id"}}},
+		{Spec: feature.Spec{Key: "video/crop", IDColumns: []string{"id"}, Deps: []feature.Dep{{Feature: "video"}}}},
+	}, feature.Options{Project: "bench"})
+}
+
+type (
+	input struct {
+		ID   string `arrow:"id"`
+		Path string `arrow:"path"`
+	}
+	output struct {
+		Path string `arrow:"crop_path"`
+	}
+)
+
+func processors() map[string]metaxy.Processor {
+	return map[string]metaxy.Processor{
+		"rows": metaxy.Each(func(_ context.Context, in input) (output, error) { return output{in.Path}, nil }),
+		"batches": metaxy.ProcessorFunc(func(_ context.Context, b *metaxy.Batch) (arrow.RecordBatch, error) {
+			schema := arrow.NewSchema([]arrow.Field{
+				{Name: "id", Type: arrow.BinaryTypes.String}, {Name: "crop_path", Type: arrow.BinaryTypes.String}}, nil)
+			id, path := b.Rows.Schema().FieldIndices("id")[0], b.Rows.Schema().FieldIndices("path")[0]
+			return array.NewRecordBatch(schema, []arrow.Array{b.Rows.Column(id), b.Rows.Column(path)}, b.Rows.NumRows()), nil
+		}),
+		"external": metaxy.External([]string{os.Args[0], "echo"}),
+	}
+}
+
+// process runs the step once and prints how fast it was, and how long a run lasts that finds nothing to do.
+func process(dir string, p metaxy.Processor) error {
+	g, err := graph()
+	if err != nil {
+		return err
+	}
+	if path := os.Getenv("CPUPROFILE"); path != "" {
+		f, err := os.Create(path)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	step := metaxy.Step{Graph: g, Feature: "video/crop", Process: p, Store: func(ctx context.Context) (store.Store, error) {
+		return s3parquet.Open(ctx, dir, s3parquet.Options{})
+	}}
+	return pipes.Run(context.Background(), nil, func(ctx context.Context, s *pipes.Session) error {
+		began := time.Now()
+		results, err := metaxy.Run(ctx, s, metaxy.Options{}, step)
+		if err != nil {
+			return err
+		}
+		took := time.Since(began).Seconds()
+		fmt.Printf("samples=%d seconds=%.3f rate=%.0f\n", results[0].Processed, took, float64(results[0].Processed)/took)
+		return nil
+	})
+}
+
+// prepare ingests n samples, in no order of their ids.
+func prepare(dir string, n int) error {
+	g, err := graph()
+	if err != nil {
+		return err
+	}
+	f, err := g.Lookup("video")
+	if err != nil {
+		return err
+	}
+	st, err := s3parquet.Open(context.Background(), filepath.Clean(dir), s3parquet.Options{})
+	if err != nil {
+		return err
+	}
+	defer st.Close()
+	_, err = st.Append(context.Background(), "video", store.Write{Rows: rows(f, n)})
+	return err
+}
+
+func rows(f *feature.Feature, n int) iter.Seq2[arrow.RecordBatch, error] {
+	const step = 1 << 16
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		for first := 0; first < n; first += step {
+			rec, err := engine.Seal(f, samples(first, min(first+step, n)), engine.Stamp{Now: time.Now().UTC()})
+			if !yield(rec, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func samples(first, end int) arrow.RecordBatch {
+	id, path, version := array.NewStringBuilder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator),
+		array.NewStringBuilder(memory.DefaultAllocator)
+	for i := first; i < end; i++ {
+		mixed := uint32(i) * 2654435761
+		id.Append(fmt.Sprintf("video_%08x", mixed))
+		path.Append(fmt.Sprintf("s3://bucket/videos/%08d.mp4", i))
+		version.Append(fmt.Sprintf("v1_%08x", mixed))
+	}
+	fields, err := array.NewStructArray([]arrow.Array{version.NewArray()}, []string{"default"})
+	if err != nil {
+		panic(err) // arrays of one length
+	}
+	return array.NewRecordBatch(arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.BinaryTypes.String}, {Name: "path", Type: arrow.BinaryTypes.String},
+		{Name: feature.ColProvenanceByField, Type: fields.DataType()},
+	}, nil), []arrow.Array{id.NewArray(), path.NewArray(), fields}, int64(end-first))
+}
+
+// echo answers each line by the sample's id.
+func echo() error {
+	in, out := bufio.NewReaderSize(os.Stdin, 1<<20), bufio.NewWriterSize(os.Stdout, 1<<20)
+	for {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return out.Flush()
+		}
+		const before = `"id":"`
+		at := bytes.Index(line, []byte(before))
+		end := at + len(before) + bytes.IndexByte(line[at+len(before):], '"') + 1
+		out.WriteByte('{')
+		out.Write(line[at:end])
+		out.WriteString(`,"crop_path":"x"}` + "\n")
+		if in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+		}
+	}
+}
