@@ -28,7 +28,6 @@ type storyteller struct {
 	tables *tables
 	bucket *buckettest.Memory // without faults
 	faults *buckettest.Faults
-	before func() // each step; nil does nothing
 
 	mu        sync.Mutex
 	processed map[string]int // how often each sample was computed, by id and path
