@@ -121,16 +121,17 @@ class Play:
             theirs.Theirs(folder, self.case["algorithm"]).write(feature, rows, run)
 
     def delete(self, step: dict[str, Any]) -> None:
-        if not self.exists(step["feature"]):
+        hard = step.get("hard", False)
+        if not (self.table(step["feature"], self.main).exists() if hard else self.exists(step["feature"])):
             return
         if step["by"] == "ours":
             self.ask(
-                "delete", step["feature"], Where=step.get("where"), Hard=step.get("hard", False),
+                "delete", step["feature"], Where=step.get("where"), Hard=hard,
                 WithFeatureHistory=step.get("with_feature_history", False), WithSampleHistory=step.get("with_sample_history", False),
             )
         else:
             self.theirs.delete(
-                step["feature"], step.get("where"), hard=step.get("hard", False),
+                step["feature"], step.get("where"), hard=hard,
                 with_feature_history=step.get("with_feature_history", False), with_sample_history=step.get("with_sample_history", False),
             )
 
