@@ -25,6 +25,11 @@ ROOT_PATH = "METAXY_STORES__DEV__CONFIG__ROOT_PATH"
 VERSIONS = ["metaxy_provenance_by_field", "metaxy_provenance", "metaxy_data_version_by_field", "metaxy_data_version"]
 
 
+sys.path.insert(0, str(ROOT / "dagster_defs" / "src"))
+
+from metaxy_pipes import Command  # noqa: E402
+
+
 @pytest.fixture(scope="module")
 def code_location() -> Iterator[ModuleType]:
     """The example's definitions, loaded once, with a feature graph of their own."""
@@ -220,6 +225,22 @@ def test_versions_of_the_exported_graph(library: Library) -> None:
         assert f["feature_version"] == graph.get_feature_version(f["key"])
         assert f["definition_version"] == definition.feature_definition_version
         assert f["feature_spec_version"] == definition.spec.feature_spec_version
+
+
+def test_a_pushed_graph_needs_no_file(library: Library, tmp_path: Path) -> None:
+    """After Metaxy's own push the Go step finds the features in the store; what is old there is told by its version."""
+    configuration = (EXAMPLE / "metaxy.toml").read_text()
+    assert 'features = ["features.json"]\n' in configuration
+    (tmp_path / "metaxy.toml").write_text(configuration.replace('features = ["features.json"]\n', ""))
+    with mx.MetaxyConfig.get().get_store("dev").open("w") as store:
+        mx.SystemTableStorage(store).push_graph_snapshot(project="library")
+    command = Command.of(ROOT / "bin" / "words", config=tmp_path / "metaxy.toml")
+    described = {f.key: f.feature_version for f in command.describe()}
+    assert described == {key: mx.current_graph().get_feature_version(key) for key in (BOOK, WORDS, CARD)}
+    library.put("b", "Title", "some text")
+    library.run()
+    done = subprocess.run(command.argv("resolve", WORDS), capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr.splitlines()[-1]) == ("", "new=0 stale=0 orphaned=0")
 
 
 def test_an_old_export_does_not_load(tmp_path: Path) -> None:
