@@ -11,7 +11,8 @@ import (
 )
 
 // Conform brings a batch to the columns of a schema of stored types: in its order, with nulls for columns and struct
-// members that the batch lacks, and with values converted where that loses nothing. A timestamp finer than
+// members that the batch lacks, and with values converted where that loses nothing (a struct becomes a map from its
+// members' names). A timestamp finer than
 // microseconds is cut, as everywhere in Delta. A column that the schema lacks (unless its type says nothing),
 // and a value that does not fit, is an error wrapping ErrSchema.
 func Conform(rec arrow.RecordBatch, to *arrow.Schema) (arrow.RecordBatch, error) {
@@ -79,6 +80,9 @@ func conformArray(a arrow.Array, to arrow.DataType, path string) (arrow.Array, e
 	case *arrow.MapType:
 		if m, ok := a.(*array.Map); ok {
 			return conformMap(m, t, path)
+		}
+		if s, ok := a.(*array.Struct); ok && entriesOf(s.DataType().(*arrow.StructType), t) {
+			return structToMap(s, t, path)
 		}
 	case *arrow.ListType:
 		if l, ok := a.(array.ListLike); ok && a.DataType().ID() != arrow.MAP {
@@ -162,6 +166,45 @@ func conformMap(m *array.Map, to *arrow.MapType, path string) (arrow.Array, erro
 	child := array.NewData(to.Elem(), entries.Len(), []*memory.Buffer{nil}, children, 0, 0)
 	d := m.Data()
 	return array.MakeFromData(array.NewData(to, d.Len(), d.Buffers(), []arrow.ArrayData{child}, m.NullN(), d.Offset())), nil
+}
+
+// structToMap makes an entry of each member, in their order, also of those that are null. Rows by field in a table whose
+// versions Metaxy has written as maps stay what they are for Metaxy that way.
+func structToMap(s *array.Struct, to *arrow.MapType, path string) (arrow.Array, error) {
+	n, fields := s.Len(), s.DataType().(*arrow.StructType).Fields()
+	offsets := make([]int32, 1, n+1)
+	names := array.NewStringBuilder(memory.DefaultAllocator)
+	var order []int // where the value of each entry is, with the members one after the other
+	for i := range n {
+		for m, f := range fields {
+			if s.IsValid(i) {
+				names.Append(f.Name)
+				order = append(order, m*n+i)
+			}
+		}
+		offsets = append(offsets, int32(len(order)))
+	}
+	members := make([]arrow.Array, len(fields))
+	for m, f := range fields {
+		var err error
+		if members[m], err = conformArray(s.Field(m), to.ItemType(), path+"."+f.Name); err != nil {
+			return nil, err
+		}
+	}
+	values := array.MakeArrayOfNull(memory.DefaultAllocator, to.ItemType(), 0)
+	if len(members) > 0 {
+		all, err := array.Concatenate(members, memory.DefaultAllocator)
+		if err == nil {
+			values, err = TakeArray(all, order)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("column %q: %w", path, err)
+		}
+	}
+	children := []arrow.ArrayData{names.NewArray().Data(), values.Data()}
+	entries := array.NewData(to.Elem(), len(order), []*memory.Buffer{nil}, children, 0, 0)
+	buffers := []*memory.Buffer{validity(s), memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets))}
+	return array.MakeFromData(array.NewData(to, n, buffers, []arrow.ArrayData{entries}, s.NullN(), 0)), nil
 }
 
 func conformList(l array.ListLike, to *arrow.ListType, path string) (arrow.Array, error) {

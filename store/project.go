@@ -66,6 +66,9 @@ func selectColumns(table *arrow.Schema, names []string) ([]arrow.Field, error) {
 
 func selectMembers(f arrow.Field, names []string) (arrow.DataType, error) {
 	t, ok := f.Type.(*arrow.StructType)
+	if f.Type.ID() == arrow.MAP {
+		return f.Type, nil
+	}
 	if !ok {
 		return nil, fmt.Errorf("%w: column %q is %s and has no members", ErrSchema, f.Name, f.Type)
 	}

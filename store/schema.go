@@ -179,6 +179,9 @@ func mergeType(have, add arrow.DataType, path string) (arrow.DataType, error) {
 			return arrow.StructOf(fields...), nil
 		}
 	case *arrow.MapType:
+		if a, ok := add.(*arrow.StructType); ok && entriesOf(a, h) {
+			return h, nil
+		}
 		if a, ok := add.(*arrow.MapType); ok {
 			key, err := mergeType(h.KeyType(), a.KeyType(), path+".key")
 			if err != nil {
@@ -204,6 +207,19 @@ func mergeType(have, add arrow.DataType, path string) (arrow.DataType, error) {
 	}
 	return nil, fmt.Errorf("%w: column %q is %s in the table and %s in the rows, which does not convert without loss",
 		ErrSchema, path, have, add)
+}
+
+// entriesOf reports whether the members of a struct can be the entries of a map from their names.
+func entriesOf(s *arrow.StructType, m *arrow.MapType) bool {
+	if m.KeyType().ID() != arrow.STRING {
+		return false
+	}
+	for _, f := range s.Fields() {
+		if !castable(plainType(f.Type), m.ItemType()) {
+			return false
+		}
+	}
+	return true
 }
 
 // plainType takes away what only says how values are held in memory.

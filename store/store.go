@@ -144,7 +144,7 @@ type Query struct {
 	// have is an error wrapping ErrSchema.
 	Columns []string
 	// Members narrows struct columns to the named members, in this order. A member that the table's column does not
-	// have comes as nulls.
+	// have comes as nulls. A map column comes whole.
 	Members map[string][]string
 	// Where keeps the rows for which all conditions hold; exactly these rows are returned. The columns need not be
 	// among Columns.

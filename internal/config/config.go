@@ -28,6 +28,9 @@ type Config struct {
 	// HashTruncationLength is how many characters of every hash are kept; 0 means not set, so that the store's type
 	// decides.
 	HashTruncationLength int
+	// MapVersions lets new tables have versions by field as maps (enable_map_datatype); false gives them structs. A table
+	// that there is keeps what it has.
+	MapVersions bool
 	// Store is the name of the default store; "" means not named, which is "dev" as in Metaxy.
 	Store string
 	// Stores are the configured stores by name; nil means none.

@@ -16,6 +16,7 @@ import (
 // OpenStore opens a store together with those that it falls back to. These are looked for and opened when a table is not
 // in the stores before them, as in Metaxy, and are only read. Nothing has to exist at the location.
 func (c *Config) OpenStore(ctx context.Context, s StoreConfig) (store.Store, error) {
+	s.MapVersions = c.MapVersions
 	st, err := s.Open(ctx)
 	if err != nil {
 		return nil, err

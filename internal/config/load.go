@@ -101,9 +101,7 @@ func interpret(values map[string]any) (*Config, error) {
 	}
 	top.take("sync")
 	c.ExtraFeatures = readExtraFeatures(top)
-	if top.boolean("enable_map_datatype") {
-		c.warn("enable_map_datatype is for Metaxy only: versions by field are written as structs here")
-	}
+	c.MapVersions = top.boolean("enable_map_datatype")
 	top.list("entrypoints")
 	top.text("theme")
 	stores := top.table("stores")

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
@@ -72,6 +73,9 @@ func (s StoreConfig) Open(ctx context.Context) (*s3parquet.Store, error) {
 	o := s3parquet.Options{S3: s.S3}
 	if s.Flat {
 		o.Layout = s3parquet.Flat
+	}
+	if s.MapVersions {
+		o.Maps = []string{feature.ColProvenanceByField, feature.ColDataVersionByField}
 	}
 	st, err := s3parquet.Open(ctx, root, o)
 	if err != nil {

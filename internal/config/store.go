@@ -44,6 +44,8 @@ type StoreConfig struct {
 	Flat bool
 	// HashAlgorithm is the row hash; "" means the type's default.
 	HashAlgorithm engine.Hash
+	// MapVersions is that of the configuration, once the store is opened by it.
+	MapVersions bool
 	// Fallbacks are the names of the stores that have the tables which this one does not have, in order; nil means none.
 	Fallbacks []string
 	// S3 are the options of an object store; zero means the usual AWS sources.

@@ -215,11 +215,15 @@ type suppliedVersions struct {
 	all     arrow.Array // nil: none
 	names   []string
 	members []arrow.Array
+	entries *array.Map // in place of members, if the versions come as a map
 }
 
 func membersOf(arr arrow.Array) (suppliedVersions, error) {
 	if arr == nil || arr.DataType().ID() == arrow.NULL {
 		return suppliedVersions{}, nil
+	}
+	if m, ok := arr.(*array.Map); ok && m.DataType().(*arrow.MapType).KeyType().ID() == arrow.STRING {
+		return suppliedVersions{all: m, entries: m}, nil
 	}
 	s, ok := arr.(*array.Struct)
 	if !ok {
@@ -235,9 +239,23 @@ func membersOf(arr arrow.Array) (suppliedVersions, error) {
 func (s suppliedVersions) has(row int) bool { return s.all != nil && s.all.IsValid(row) }
 
 func (s suppliedVersions) text(row int, member string) (string, bool) {
+	if s.entries != nil {
+		return s.entry(row, member)
+	}
 	i := slices.Index(s.names, member)
 	if i < 0 || s.members[i].IsNull(row) {
 		return "", false
 	}
 	return rowjson.Text(s.members[i], row), true
+}
+
+// entry is the version that a map has for a field.
+func (s suppliedVersions) entry(row int, member string) (string, bool) {
+	start, end := s.entries.ValueOffsets(row)
+	for e := int(start); e < int(end); e++ {
+		if s.entries.Keys().(*array.String).Value(e) == member && s.entries.Items().IsValid(e) {
+			return rowjson.Text(s.entries.Items(), e), true
+		}
+	}
+	return "", false
 }

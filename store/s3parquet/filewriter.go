@@ -9,6 +9,7 @@ import (
 	"io"
 	"iter"
 	"path"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/uuid"
@@ -132,8 +133,26 @@ func (w *fileWriter) settle(rows *arrow.Schema) error {
 			return fmt.Errorf("%w: the rows are sorted by %q, which is not a column", store.ErrSchema, name)
 		}
 	}
+	if w.base == nil {
+		merged = withMaps(merged, w.store.opts.Maps)
+	}
 	w.schema, w.input = merged, rows
 	return nil
+}
+
+// withMaps makes maps from texts to texts of the named struct columns that have only texts as members.
+func withMaps(s *arrow.Schema, names []string) *arrow.Schema {
+	fields := s.Fields()
+	for i, f := range fields {
+		t, ok := f.Type.(*arrow.StructType)
+		if !ok || !slices.Contains(names, f.Name) {
+			continue
+		}
+		if !slices.ContainsFunc(t.Fields(), func(m arrow.Field) bool { return m.Type.ID() != arrow.STRING }) {
+			fields[i].Type = arrow.MapOf(arrow.BinaryTypes.String, arrow.BinaryTypes.String)
+		}
+	}
+	return arrow.NewSchema(fields, nil)
 }
 
 // begin starts the next file.

@@ -26,6 +26,7 @@ type Options struct {
 	S3             bucket.S3Options // zero means the usual AWS sources; not used for folders
 	TargetFileSize int64            // bytes per Parquet file; 0 means 128 MiB
 	CommitRetries  int              // attempts to win a commit; 0 means 20
+	Maps           []string         // struct columns of texts that new tables have as maps; nil means none
 }
 
 // A Store keeps the tables of all features under one location. It is safe for concurrent use, also by several
