@@ -197,6 +197,11 @@ var changing = []struct {
 	{regexp.MustCompile(`20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z`), "<time>"},
 	{regexp.MustCompile(`recorded 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`), "recorded <time>"},
 	{regexp.MustCompile(`"go1\.[0-9.]+"`), `"<go>"`},
+	{regexp.MustCompile(`part-\d{5}-[-0-9a-f]{36}`), "part-<name>"},
+	{regexp.MustCompile(`20\d\d-\d\d-\d\d \d\d:\d\d:\d\d`), "<local time>      "},
+	{regexp.MustCompile(`"bytes(_added)?": \d+`), `"bytes$1": <n>`},
+	{regexp.MustCompile(`\b\d+ bytes`), "<n> bytes"},
+	{regexp.MustCompile(`metaxy-pipes/(devel|v?\d[^ "]*)`), "metaxy-pipes/<version>"},
 	{regexp.MustCompile(`_metaxy_doctor/[0-9a-f]{16}`), "_metaxy_doctor/<name>"},
 }
 

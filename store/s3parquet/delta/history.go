@@ -19,6 +19,16 @@ type Entry struct {
 	Removed int         // data files
 	Rows    int64       // in the added files, as far as their statistics say
 	Bytes   int64       // of the added files
+	Files   []FileChange
+}
+
+// A FileChange is a data file that a commit added or removed.
+type FileChange struct {
+	Name       string // relative to the table's folder, decoded
+	Removed    bool   // false means added
+	DataChange bool   // false means that its rows only moved to or from another file
+	Rows       *int64 // nil means that the log does not say at this place
+	Bytes      *int64 // nil means that the log does not say at this place
 }
 
 // History yields the commits that the log still holds, the newest first. Without any log, that is an error wrapping
@@ -62,14 +72,26 @@ func entry(f logFile, actions []action) Entry {
 		case a.Add != nil:
 			e.Added++
 			e.Bytes += a.Add.Size
-			if n := a.Add.ParseStats().NumRecords; n != nil {
+			n := a.Add.ParseStats().NumRecords
+			if n != nil {
 				e.Rows += *n
 			}
+			e.Files = append(e.Files, FileChange{nameOf(a.Add.Path), false, a.Add.DataChange, n, &a.Add.Size})
 		case a.Remove != nil:
 			e.Removed++
+			n := (&Add{Stats: a.Remove.Stats}).ParseStats().NumRecords
+			e.Files = append(e.Files, FileChange{nameOf(a.Remove.Path), true, a.Remove.DataChange, n, a.Remove.Size})
 		}
 	}
 	return e
+}
+
+// nameOf is the name of a data file, or what the log has in its place.
+func nameOf(path string) string {
+	if name, err := decodePath(path); err == nil {
+		return name
+	}
+	return path
 }
 
 // made is when a commit was made, in milliseconds since the epoch, or 0 when it does not say.
