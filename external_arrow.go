@@ -12,6 +12,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
+// maxAnswer is how many bytes a record batch of an answer may have; the library's own limit would be 256 MiB.
+const maxAnswer = 2 << 30
+
 // errorColumn holds why samples failed in the answers of an Arrow stream.
 const errorColumn = "error"
 
@@ -49,7 +52,7 @@ func (c *child) askArrow(r relation, b *Batch) (answer, []int, error) {
 // readArrow returns the next record batch of the child's output.
 func (c *child) readArrow() (arrow.RecordBatch, error) {
 	if c.reader == nil {
-		reader, err := ipc.NewReader(c.lines)
+		reader, err := ipc.NewReader(c.lines, ipc.WithBodySizeLimit(maxAnswer))
 		if err != nil {
 			return nil, c.broken(err)
 		}
@@ -59,6 +62,11 @@ func (c *child) readArrow() (arrow.RecordBatch, error) {
 		return nil, c.broken(c.reader.Err())
 	}
 	rec := c.reader.RecordBatch()
+	for i, col := range rec.Columns() { // offsets that lead out of the buffers would show as a panic, later
+		if err := array.ValidateFull(col); err != nil {
+			return nil, fmt.Errorf("%w: column %q: %w", errAnswer, rec.ColumnName(i), err)
+		}
+	}
 	rec.Retain()
 	return rec, nil
 }

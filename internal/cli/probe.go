@@ -201,7 +201,29 @@ func tableFinding(ctx context.Context, st store.Reader, f *feature.Feature, h en
 	if recorded, ok, err := engine.RecordedHashing(snap); ok && err == nil {
 		detail = fmt.Sprintf("version %d, %s", snap.Version(), recorded)
 	}
-	return finding{name, true, detail, ""}
+	return withStray(ctx, st, f, finding{name, true, detail, ""})
+}
+
+// strayAge is how old a file must be that no version names: younger ones may belong to a commit that is under way.
+const strayAge = time.Hour
+
+// withStray adds to the finding about a table what killed writers have left in its folder.
+func withStray(ctx context.Context, st store.Reader, f *feature.Feature, found finding) finding {
+	s, ok := store.Local(st).(interface {
+		Stray(context.Context, feature.Key, time.Time) (int, int64, error)
+	})
+	if !ok {
+		return found
+	}
+	files, bytes, err := s.Stray(ctx, f.Key(), time.Now().Add(-strayAge))
+	switch {
+	case err != nil:
+		return finding{found.Check, false, err.Error(), adviceFor(err)}
+	case files > 0:
+		found.Detail += fmt.Sprintf("; %d files of %d bytes that no version names", files, bytes)
+		found.Advice = "killed writers have left them; they harm nothing but the bill, and vacuum removes them"
+	}
+	return found
 }
 
 func adviceForTable(err error) string {

@@ -58,9 +58,12 @@ func (b *S3) explain(op, name string, err error) error {
 		return pathError(fmt.Errorf("%s answers 404 %s to the listing of bucket %q: check the endpoint", b.service(), code, b.name))
 	case code == "NoSuchKey" || code == "NotFound" || http == 404 && code != codeNoSuchUpload:
 		return pathError(fs.ErrNotExist)
+	case code == "RequestTimeTooSkewed":
+		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the clock of this machine, which is too far from "+
+			"the service's", fs.ErrPermission, b.name, b.service(), code))
 	case http == 401 || http == 403:
-		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the credentials, their expiry and what "+
-			"they may do (get, put, list, delete)", fs.ErrPermission, b.name, b.service(), code))
+		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the credentials, their expiry, and that they "+
+			"allow %s", fs.ErrPermission, b.name, b.service(), code, actionOf(op)))
 	case http == 301 || http == 307 || code == "AuthorizationHeaderMalformed":
 		return pathError(fmt.Errorf("bucket %q is not in this region at %s (%s): set AWS_REGION to the bucket's region",
 			b.name, b.service(), code))
@@ -68,6 +71,19 @@ func (b *S3) explain(op, name string, err error) error {
 		return pathError(fmt.Errorf("bucket %q at %s answers %d %s", b.name, b.service(), http, code))
 	}
 	return pathError(b.explainSilence(err))
+}
+
+// actionOf names what a policy has to allow for an operation.
+func actionOf(op string) string {
+	switch op {
+	case "list":
+		return "s3:ListBucket"
+	case "get":
+		return "s3:GetObject"
+	case "delete":
+		return "s3:DeleteObject"
+	}
+	return "s3:PutObject"
 }
 
 // explainSilence is explain for errors without an answer of the service.

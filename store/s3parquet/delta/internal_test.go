@@ -287,6 +287,71 @@ func TestDamagedCheckpoint(t *testing.T) {
 	}
 }
 
+// FuzzDecodeCheckpoint reads whatever lies there as a checkpoint.
+func FuzzDecodeCheckpoint(f *testing.F) {
+	s := &Snapshot{MetaData: MetaData{ID: "x", SchemaString: `{"type":"struct","fields":[]}`}, Protocol: Protocol{MinReaderVersion: 1, MinWriterVersion: 2}}
+	for n := range 3 {
+		s.Files = append(s.Files, &File{Add: Add{Path: fmt.Sprint(n), Size: 1, Stats: `{"numRecords":1}`}, Name: fmt.Sprint(n)})
+		var body bytes.Buffer
+		w := parquet.NewGenericWriter[checkpointRow](&body, parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit))
+		if _, err := w.Write(s.checkpointRows(time.Unix(1, 0))); err != nil {
+			f.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body.Bytes())
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r := replayFrom(nil)
+		_, err := decodeCheckpoint(body, func(a *action) error {
+			if a.Add != nil {
+				return r.add(a.Add)
+			}
+			return r.action(a)
+		})
+		if err != nil {
+			return
+		}
+		s, err := r.finish()
+		if err != nil {
+			return
+		}
+		for _, file := range s.Files {
+			if bucket.CheckName(file.Name) != nil {
+				t.Errorf("data file %q leaves the table", file.Name)
+			}
+		}
+	})
+}
+
+// FuzzParseSchema parses the columns of a table; those that can be read are written as they were.
+func FuzzParseSchema(f *testing.F) {
+	f.Add(`{"type":"struct","fields":[{"name":"a","type":"long","nullable":true,"metadata":{}}]}`)
+	f.Add(`{"type":"struct","fields":[{"name":"a","type":{"type":"array","elementType":"decimal(38,10)","containsNull":true},"nullable":false,"metadata":{}}]}`)
+	f.Add(`{"type":"struct","fields":[{"name":"m","type":{"type":"map","keyType":"string","valueType":{"type":"struct","fields":[]},"valueContainsNull":true},"nullable":true,"metadata":{"x":1}}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := parseSchema(text)
+		if err != nil {
+			return
+		}
+		again, err := parseSchema(s.String())
+		if err != nil || again.String() != s.String() {
+			t.Errorf("%s is written as %s, which reads as %v, %v", text, s, again, err)
+		}
+	})
+}
+
+// FuzzStats asks the statistics of a file, which may leave out files: whatever they are, that must not crash.
+func FuzzStats(f *testing.F) {
+	f.Add(`{"numRecords":3,"minValues":{"id":"a"},"maxValues":{"id":"c"},"nullCount":{"id":0}}`, "id", "b")
+	f.Add(`{"minValues":{"id":{"id":1}},"maxValues":[]}`, "id", "")
+	f.Fuzz(func(t *testing.T, stats, column, value string) {
+		a := &Add{Stats: stats}
+		a.ParseStats().MayHold(column, value)
+	})
+}
+
 func FuzzDecodeCommit(f *testing.F) {
 	for _, name := range []string{"commits", "partitioned", "deleted", "types"} {
 		b, err := bucket.OpenDir(filepath.Join("..", "testdata", "tables"))

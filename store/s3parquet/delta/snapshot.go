@@ -36,6 +36,18 @@ type File struct {
 	Add
 }
 
+// Known returns the names of the data files of this version, and of those of earlier ones that readers may still want.
+func (s *Snapshot) Known() map[string]bool {
+	known := make(map[string]bool, len(s.Files)+len(s.removed))
+	for _, f := range s.Files {
+		known[f.Name] = true
+	}
+	for name := range s.removed {
+		known[name] = true
+	}
+	return known
+}
+
 // Required returns the columns that may not hold nulls.
 func (s *Snapshot) Required() []string {
 	var names []string
