@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
+from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Project
+from conftest import Minio, Project
 
 CONFIG = """store = "dev"
 project = "films"
@@ -283,3 +285,22 @@ def test_diff_says_what_comes(films: Films) -> None:
     assert "processed=7" in last_line(done.stderr), done.stderr
     diff = json.loads(films.ours("diff", before[:6], "latest").stdout)
     assert diff["stale"] == 0
+
+
+def test_push_on_s3(binary: Path, tmp_path: Path, minio: Minio) -> None:
+    """The table of graphs in a bucket: what we push, Metaxy has pushed already, and the reverse."""
+    films = Films(Project(binary, tmp_path, ""))
+    options = "".join(f'{name} = "{value}"\n' for name, value in minio.storage_options().items())
+    root = f"s3://metaxy/{secrets.token_hex(8)}"
+    config = CONFIG.replace('"store"', f'"{root}"') + "[stores.dev.config.storage_options]\n" + options
+    (films.folder / "metaxy.toml").write_text(config)
+    version = films.ours("push").stdout.strip()
+    again = films.metaxy("push")
+    assert last_line(again.stdout) == version and "already recorded" in again.stderr
+    films.declare("2")
+    changed = last_line(films.metaxy("push").stdout)
+    assert films.ours("push").stdout.strip() == changed != version
+    listed = json.loads(films.ours("history", features=False).stdout)["snapshots"]
+    assert [s["project_version"] for s in listed] == [changed, version]
+    diff = json.loads(films.ours("diff", version, "latest", features=False).stdout)
+    assert {f["feature"]: f["status"] for f in diff["features"]} == {"video/raw": "unchanged", "video/crop": "changed"}

@@ -129,6 +129,17 @@ def test_maps_read_and_append_like_structs(project: Project, tmp_path: Path) -> 
         done = [w.run("resolve", feature).stderr.splitlines()[-1] for w in worlds.values()]
         assert done[0] == done[1]
 
+    # Written and deleted by hand, too.
+    for w in worlds.values():
+        (w.folder / "own.jsonl").write_text(
+            json.dumps({"id": 30, "path": "own.mp4", "metaxy_provenance_by_field": {"audio": "1", "frames": "2", "more_text": "3"}}) + "\n"
+        )
+        w.run("write", "video", "--from", "own.jsonl")
+        w.run("delete", "video", "--filter", "id = 20", "--yes")
+    assert by_field_types(maps.folder, "video.delta") == ["map", "map"]
+    assert answers(maps) == answers(structs)
+    assert {30} == {r["id"] for r in maps.rows("read", "video", "--filter", "id >= 20")}
+
     # With enable_map_datatype, tables that we create have maps as well, so that Metaxy's map mode can append to them.
     (maps.folder / "metaxy.toml").write_text("enable_map_datatype = true\n" + CONFIG.replace('"store"', '"new"'))
     samples = [{"id": i, "path": "p", "metaxy_provenance_by_field": {"audio": f"{i}", "frames": "f", "more_text": "t"}} for i in range(3)]
@@ -145,5 +156,5 @@ def test_maps_read_and_append_like_structs(project: Project, tmp_path: Path) -> 
     for file in files:
         kind = pq.read_schema(file).field(BY_FIELD[0]).type
         assert kind.equals(MAP) and not kind.key_field.nullable and kind.item_field.nullable, (file, kind)
-    found = duckdb.sql(f"select metaxy_provenance_by_field['frames'] from read_parquet({files!r}) where id = 20").fetchall()
-    assert [row[0] if not isinstance(row[0], list) else row[0][0] for row in found] == ["f"]
+    found = duckdb.sql(f"select metaxy_provenance_by_field['frames'] from read_parquet({files!r}) where id = 30").fetchall()
+    assert [row[0] if not isinstance(row[0], list) else row[0][0] for row in found] == ["2"]
