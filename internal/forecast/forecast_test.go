@@ -420,3 +420,70 @@ func (d *draft) specs() []feature.Spec {
 	}
 	return out
 }
+
+// TestExpansion counts the samples that an expansion starts from, and its children further down; what a new sample will
+// expand to is not known.
+func TestExpansion(t *testing.T) {
+	t.Parallel()
+	specs := func(code string) []feature.Spec {
+		return []feature.Spec{
+			{Key: "video", IDColumns: []string{"id"}, Fields: []feature.Field{{Key: "audio"}, {Key: "frames"}}},
+			{Key: "cut", IDColumns: []string{"id", "n"}, Fields: []feature.Field{{Key: "frames", CodeVersion: code}},
+				Deps: []feature.Dep{{Feature: "video", Select: []string{"id"}, Lineage: feature.Lineage{Kind: feature.OneToMany, On: []string{"id"}}}}},
+			{Key: "face", IDColumns: []string{"id", "n"}, Deps: []feature.Dep{{Feature: "cut"}}, Fields: []feature.Field{{Key: "frames"}}},
+		}
+	}
+	from, to := graphOf(t, specs("1")...), graphOf(t, specs("2")...)
+	w := newWorld(t)
+	lookup := func(key feature.Key) *feature.Feature {
+		f, err := from.Lookup(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	w.ingest(lookup("video"), map[string]string{"a": "x", "b": "x"})
+	inc, err := engine.Resolve(t.Context(), w.store, lookup("cut"), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rec, err := range inc.Batches(t.Context(), engine.New, []string{"id", feature.ColProvenanceByField}, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err = store.Take(rec, []int{0, 0, 0, 1, 1}) // three cuts of one video, two of the other
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers := array.NewInt64Builder(memory.DefaultAllocator)
+		numbers.AppendValues([]int64{1, 2, 3, 1, 2}, nil)
+		fields := append(rec.Schema().Fields(), arrow.Field{Name: "n", Type: arrow.PrimitiveTypes.Int64})
+		w.append(lookup("cut"), array.NewRecordBatch(arrow.NewSchema(fields, nil), append(rec.Columns(), numbers.NewArray()), 5))
+	}
+	inc, err = engine.Resolve(t.Context(), w.store, lookup("face"), engine.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rec, err := range inc.Batches(t.Context(), engine.New, nil, 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.append(lookup("face"), rec)
+	}
+	w.ingest(lookup("video"), map[string]string{"c": "x"}) // not cut yet
+	said, err := forecast.Of(t.Context(), w.store, from, to, engine.Hashing{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	type counts struct {
+		rows, stale, fresh int64
+		atLeast            bool
+	}
+	want := map[feature.Key]counts{"video": {}, "cut": {5, 2, 1, false}, "face": {5, 5, 0, true}}
+	for _, fc := range said {
+		got := counts{fc.Rows, fc.Stale, fc.New, fc.AtLeast}
+		if fc.Problem != nil || got != want[fc.Feature.Key()] {
+			t.Errorf("%s: %+v, %v; want %+v", fc.Feature.Key(), got, fc.Problem, want[fc.Feature.Key()])
+		}
+	}
+}
