@@ -35,6 +35,12 @@ type WriteOptions struct {
 // in the table or among these, the later one counts: a stored row from the future is outdated too, by a stamp right after
 // its own.
 func (t *Table) Write(ctx context.Context, rows iter.Seq2[arrow.RecordBatch, error], o WriteOptions) (store.Commit, error) {
+	return t.append(ctx, rows, o, "write", nil)
+}
+
+// append writes rows, to exactly one version of the primary store's table if one is expected.
+func (t *Table) append(ctx context.Context, rows iter.Seq2[arrow.RecordBatch, error], o WriteOptions, operation string,
+	expect *int64) (store.Commit, error) {
 	w := &writer{table: t, options: o, stamp: t.stamp()}
 	w.stamp.PreserveVersions = o.PreserveFeatureVersion
 	var err error
@@ -53,7 +59,8 @@ func (t *Table) Write(ctx context.Context, rows iter.Seq2[arrow.RecordBatch, err
 		return store.Commit{}, err
 	}
 	return t.Store.Append(ctx, t.Feature.Key(), store.Write{
-		Rows: w.rows(next), SortedBy: w.sortedBy, Properties: t.Hashing.Properties(), Info: info("write", o.Info),
+		Rows: w.rows(next), SortedBy: w.sortedBy, Properties: t.Hashing.Properties(), Info: info(operation, o.Info),
+		Expect: expect,
 	})
 }
 

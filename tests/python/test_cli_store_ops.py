@@ -187,3 +187,46 @@ def test_read_and_write_are_inverse(shared: Shared) -> None:
         assert got == want, form
         created = DeltaTable(target / "video" / "raw.delta").to_pyarrow_table().schema.field("metaxy_created_at")
         assert created.type == pa.timestamp("us", "UTC")
+
+
+def test_rebase_is_that_of_metaxy(project: Project, tmp_path: Path) -> None:
+    """The same rows, rebased by Metaxy and by us, are the same, and neither side has anything left to do."""
+    rows = {name: [] for name in ("metaxy", "ours")}
+    for name in rows:
+        (tmp_path / name).mkdir()
+        with mx.FeatureGraph().use():
+            side = Shared(Project(project.binary, tmp_path / name, ""), "xxhash32", 8)
+            with side.store().open("w") as store:
+                store.write("video/raw", root_rows([1, 2, 3], "a", column="path", fields=["audio", "frames"]))
+                inc = store.resolve_update("video/crop")
+                crop = inc.new.to_polars()
+                own = pl.Series([{"audio": "own", "frames": "own"}, None, None], dtype=crop["metaxy_provenance_by_field"].dtype)
+                crop = crop.sort("id").with_columns(metaxy_data_version_by_field=own).drop("metaxy_data_version")
+                store.write("video/crop", crop.with_columns(note=pl.lit("computed")), materialization_id="first")
+                store.write("video/raw", root_rows([1], "b", column="path", fields=["audio", "frames"]))
+                old = mx.current_graph().get_feature_version(mx.FeatureKey("video/crop"))
+        features = json.loads((side.project.folder / "features.json").read_text())["features"]
+        features[2]["fields"][1]["code_version"] = "3"
+        side.project.write_features(features)
+        with mx.FeatureGraph().use():
+            for spec in features:
+                parsed = mx.FeatureSpec.model_validate(spec)
+                namespace = {"__annotations__": {"id": int}, "__module__": __name__, "__metaxy_project__": "proj"}
+                type("G_" + parsed.key.table_name, (mx.BaseFeature,), namespace, spec=parsed)
+            if name == "metaxy":
+                with side.store().open("w") as store:
+                    before = store.read("video/crop", with_feature_history=True, feature_version=old)
+                    rebased = store.rebase("video/crop", before.collect())
+                    store.write("video/crop", rebased, preserve_feature_version=True)
+            else:
+                done = side.project.run("rebase", "video/crop")
+                assert done.stderr.splitlines()[-1] == "rows=3"
+            with side.store().open("r") as store:
+                frame = store.read("video/crop").collect().to_polars().sort("id")
+                inc = store.resolve_update("video/crop")
+            assert [len(x.to_polars()) for x in (inc.new, inc.stale, inc.orphaned)] == [0, 0, 0]
+            assert side.project.rows("resolve", "video/crop") == []
+        keep = [c for c in frame.columns if c not in ("metaxy_created_at", "metaxy_updated_at", "metaxy_project_version", "metaxy_deleted_at_right")]
+        rows[name] = frame.select(sorted(keep)).to_dicts()
+    for ours, metaxy in zip(rows["ours"], rows["metaxy"], strict=True):
+        assert ours == metaxy
