@@ -18,7 +18,7 @@ import (
 
 // A request is one operation on a feature of a graph in a store.
 type request struct {
-	Op         string // graph, resolve, read, write, delete or compute
+	Op         string // graph, resolve, read, write, delete, compute or match
 	Specs      []feature.Spec
 	Store      string
 	Fallback   string // a store that is read where Store has no table; "" for none
@@ -41,7 +41,7 @@ type request struct {
 	IncludeSoftDeleted bool
 	FeatureVersion     string
 	Hard               bool
-	// write and compute
+	// write, compute and match
 	Rows              []byte
 	MaterializationID string
 }
@@ -82,6 +82,9 @@ func run(ctx context.Context) error {
 }
 
 func (r *request) do(ctx context.Context, a *answer) error {
+	if r.Op == "match" {
+		return r.match(a)
+	}
 	g, err := r.graph()
 	if err != nil {
 		return err

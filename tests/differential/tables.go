@@ -12,6 +12,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/filter"
 	"github.com/metaxy-pipes/metaxy-pipes/metadata"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -68,6 +69,43 @@ func (r *request) compute(f *feature.Feature, a *answer) error {
 	}
 	frame, err := encode(rows[0].Schema(), batches(rows))
 	a.Frames = map[string][]byte{"compute": frame}
+	return err
+}
+
+// match returns the rows for which the first condition of Where holds.
+func (r *request) match(a *answer) error {
+	rows, err := decode(r.Rows)
+	if err != nil {
+		return err
+	}
+	e, err := filter.Parse(r.Where[0])
+	if err != nil {
+		return err
+	}
+	stored, err := store.StoredSchema(rows[0].Schema())
+	if err != nil {
+		return err
+	}
+	rec, err := store.Conform(rows[0], stored)
+	if err != nil {
+		return err
+	}
+	passes, err := e.Match(rec)
+	if err != nil {
+		return err
+	}
+	var which []int
+	for i, ok := range passes {
+		if ok {
+			which = append(which, i)
+		}
+	}
+	found, err := store.Take(rec, which)
+	if err != nil {
+		return err
+	}
+	frame, err := encode(stored, batches([]arrow.RecordBatch{found}))
+	a.Frames = map[string][]byte{"match": frame}
 	return err
 }
 

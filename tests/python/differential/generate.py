@@ -39,6 +39,7 @@ LITERALS: dict[str, list[str]] = {
     "string": ["'a'", "'b''c'", "''", "'é'"], "int64": ["0", "2", "-1", "7"], "int32": ["0", "2", "3"],
     "float64": ["0.5", "1.0", "-2.25"], "bool": ["TRUE", "FALSE"],
 }
+TEXTS = ["", "a", "Z", "é", "🎬", 'say "hi"', "back\\slash", "line\n\ttab", "\x00\x1f\x7f", "\u2028", "a/b", "<&>"]
 VERSIONS = ["1", "2", "3", "a|b", "é", ""]
 
 
@@ -87,8 +88,25 @@ class Maker:
         for i, key in enumerate(keys):
             spec = self.root(key) if i < roots else self.child(key)
             self.specs.append(spec)
+            if self.maybe(0.25):
+                spec["metadata"] = {self.rng.choice(TEXTS): self.anything(3) for _ in range(self.rng.randint(0, 3))}
+            if self.maybe(0.25):
+                spec["description"] = self.rng.choice([*TEXTS, None])
         self.rng.shuffle(self.specs)
         return self.specs
+
+    def anything(self, depth: int) -> Any:
+        """Any JSON value, for metadata: it goes into hashes of the spec in a form that is Metaxy's own."""
+        kind = self.rng.randrange(5 if depth else 3)
+        if kind == 0:
+            return self.rng.choice(TEXTS)
+        if kind == 1:
+            return self.rng.choice([0, -1, 2**63, -(10**30), True, False, None])
+        if kind == 2:
+            return self.rng.choice([0.1, -0.0, 1e16, 1e-7, 123456789012345.6, 5e-324, 1.7976931348623157e308, self.rng.uniform(-1, 1), 10.0 ** self.rng.randrange(-30, 30)])
+        if kind == 3:
+            return [self.anything(depth - 1) for _ in range(self.rng.randrange(3))]
+        return {self.rng.choice(TEXTS): self.anything(depth - 1) for _ in range(self.rng.randrange(3))}
 
     def root(self, key: str) -> dict[str, Any]:
         ids = self.rng.choice([["vid"], ["vid"], ["vid", "n"], ["n", "vid"]])
