@@ -294,7 +294,7 @@ class Maker:
         for s in steps:
             for rows in ("rows", "samples"):
                 if s and s.get(rows) and s["feature"] in narrow:
-                    s[rows] = [r for r in s[rows] if abs(r.get("vid") or 0) < 2**31] or s[rows][:0]
+                    s[rows] = [r for r in s[rows] if abs(r.get("vid") or 0) < 2**31] or [{**s[rows][0], "vid": 1}]
 
     def topological(self, graph: list[dict[str, Any]]) -> list[dict[str, Any]]:
         order: list[dict[str, Any]] = []
