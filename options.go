@@ -39,6 +39,9 @@ type Options struct {
 	Shard Shard
 	// DryRun resolves and counts, and neither processes nor writes.
 	DryRun bool
+	// MemoryLimit is about how many bytes of memory finding out what there is to do may take (see engine.Options); what the
+	// processors hold is beside it. 0 means 1 GiB.
+	MemoryLimit int64
 	// Terminal is where a progress bar is drawn; nil means that progress is logged every 10 s.
 	Terminal io.Writer
 }

@@ -100,7 +100,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 
 // resolve finds out what there is to do and says so.
 func (j *job) resolve(ctx context.Context, r *Result) (*engine.Increment, error) {
-	o := engine.Options{Hashing: j.hashing}
+	o := engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit}
 	if j.step.Samples != nil {
 		o.Samples = j.step.Samples(ctx)
 	}

@@ -146,7 +146,7 @@ func (k *keyed) read(ctx context.Context) error {
 	batches := make(chan keyedBatch, 2)
 	var feeders errgroup.Group
 	for _, t := range k.tables {
-		feeders.Go(func() error { return t.feed(ctx, k.only, batches) })
+		feeders.Go(func() error { return k.feed(ctx, t, batches) })
 	}
 	read.Go(func() error {
 		defer close(batches)

@@ -35,9 +35,14 @@ type keyedBatch struct {
 	first uint64
 }
 
+// readAheadShare is which part of the memory is for what is read of files before it is decoded.
+const readAheadShare = 8
+
 // feed numbers the rows of a table and passes them on.
-func (t *keyedTable) feed(ctx context.Context, only *restriction, out chan<- keyedBatch) error {
-	for b, err := range t.scan.snap.Scan(ctx, only.narrow(t.scan.query(), t)) {
+func (k *keyed) feed(ctx context.Context, t *keyedTable, out chan<- keyedBatch) error {
+	q := k.only.narrow(t.scan.query(), t)
+	q.ReadAhead = k.plan.options.MemoryLimit / readAheadShare / int64(len(k.tables))
+	for b, err := range t.scan.snap.Scan(ctx, q) {
 		if err != nil {
 			return fmt.Errorf("read table %q: %w", t.scan.key, err)
 		}

@@ -58,7 +58,7 @@ type partitioning struct {
 func newPartitioning(limit, bytes int64, writers int) partitioning {
 	resident := int64(maxResident)
 	if limit > 0 {
-		resident = min(resident, limit/3)
+		resident = min(resident, limit/4)
 	}
 	count := minPartitions
 	for count < maxPartitions && int64(count)*partitionBytes < bytes {

@@ -158,6 +158,8 @@ type Query struct {
 	// Within allows to leave out rows whose value of a column lies in none of its ranges. It is a hint: a store may return
 	// more. A column that the table does not have, or of another type, leaves nothing out. Nil leaves nothing out.
 	Within *Within
+	// ReadAhead is about how many bytes of its files a scan may hold at a time; 0 leaves it to the store. It is a hint.
+	ReadAhead int64
 }
 
 // Equal holds for rows whose string column has exactly this value; null has none.

@@ -32,6 +32,7 @@ type globalFlags struct {
 	features  []string
 	logLevel  string
 	logFormat string
+	memory    memoryLimit
 }
 
 // root is the command tree.
@@ -57,6 +58,8 @@ func (a *app) root() *cobra.Command {
 	flags.StringArrayVar(&a.global.features, "features", nil, "feature file or folder; may be repeated")
 	flags.StringVar(&a.global.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.StringVar(&a.global.logFormat, "log-format", "text", "text or json")
+	flags.Var(&a.global.memory, "memory-limit",
+		"memory to stay within, such as 512MiB (default: a quarter of the machine's or the container's)")
 	root.AddCommand(
 		a.graphCommand(), a.statusCommand(), a.resolveCommand(), a.explainCommand(), a.ingestCommand(), a.runCommand(),
 		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.initCommand(), a.versionCommand(),
@@ -109,6 +112,7 @@ func (a *app) run(
 			return err
 		}
 		a.started = true
+		a.global.memory.apply()
 		return fn(cmd.Context(), log, args)
 	}
 }

@@ -65,7 +65,7 @@ func (a *app) explain(ctx context.Context, log *slog.Logger, name string, ids []
 			return setupf("id %q: %w", id, err)
 		}
 	}
-	found, err := engine.Explain(ctx, e.Store, f, samples, engine.Options{Hashing: e.Hashing})
+	found, err := engine.Explain(ctx, e.Store, f, samples, engine.Options{Hashing: e.Hashing, MemoryLimit: e.MemoryLimit})
 	if err != nil {
 		return e.missingTable(ctx, err, f)
 	}

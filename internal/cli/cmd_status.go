@@ -108,7 +108,7 @@ func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
 	if f.Root() || f.External() {
 		return s, nil
 	}
-	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing})
+	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing, MemoryLimit: e.MemoryLimit})
 	if errors.Is(err, store.ErrNoTable) || errors.Is(err, engine.ErrPlan) {
 		s.Problem = e.missingTable(ctx, err, f).Error()
 		return s, nil

@@ -41,7 +41,7 @@ func (a *app) openGraph(log *slog.Logger) (*Env, *source, error) {
 		return nil, nil, err
 	}
 	e := &Env{Config: c, Log: log, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
-		jsonLog: a.global.logFormat == "json"}
+		jsonLog: a.global.logFormat == "json", MemoryLimit: a.global.memory.bytes()}
 	if !src.needsStore() {
 		e.Graph, err = src.graph()
 	}

@@ -49,6 +49,8 @@ type Env struct {
 	Stdout, Stderr io.Writer
 
 	jsonLog bool
+	// MemoryLimit is how many bytes of memory the command is to stay within.
+	MemoryLimit int64
 }
 
 // RunFlags are the flags of the run command, with the configuration's defaults filled in.

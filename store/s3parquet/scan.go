@@ -35,7 +35,11 @@ func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batc
 			}
 		}()
 		files := s.matching(q)
-		p.read.ReadAhead = scanAhead / int64(max(1, min(filesAhead, len(files))))
+		ahead := int64(scanAhead)
+		if q.ReadAhead > 0 {
+			ahead = min(ahead, q.ReadAhead)
+		}
+		p.read.ReadAhead = ahead / int64(max(1, min(filesAhead, len(files))))
 		for i := range files {
 			for len(running) < filesAhead && i+len(running) < len(files) {
 				running = append(running, s.startScan(ctx, files[i+len(running)], p))
