@@ -33,6 +33,7 @@ func ExternalArrow(args []string) Processor { return &external{args: args, arrow
 // An external processor is a set of children, of which each call takes one.
 type external struct {
 	args  []string
+	env   []string // patterns of the variables that the command gets; nil means the usual ones
 	arrow bool
 	log   *slog.Logger
 	rel   relation
@@ -135,7 +136,7 @@ func (e *external) take() (*child, error) {
 		c.stdout.Close()
 		delete(e.children, c)
 	}
-	c, err := startChild(e.args, e.log.With("feature", e.f.Key()))
+	c, err := startChild(e.args, e.env, e.log.With("feature", e.f.Key()))
 	if err != nil {
 		return nil, fmt.Errorf("start the external processor: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,8 +54,8 @@ type child struct {
 	schema *arrow.Schema
 }
 
-// startChild runs a command without the bootstrap values of Dagster Pipes, which are for this process alone.
-func startChild(args []string, log *slog.Logger) (*child, error) {
+// startChild runs a command with the environment that childEnv gives it.
+func startChild(args, env []string, log *slog.Logger) (*child, error) {
 	inR, inW, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -70,7 +71,7 @@ func startChild(args []string, log *slog.Logger) (*child, error) {
 	c := &child{cmd: exec.Command(args[0], args[1:]...), stdin: inW, stdout: outR, lines: bufio.NewReaderSize(outR, 64<<10),
 		log: log, exited: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = inR, outW, errW
-	c.cmd.Env = childEnv(os.Environ())
+	c.cmd.Env = childEnv(os.Environ(), env)
 	ownGroup(c.cmd)
 	err = c.cmd.Start()
 	for _, f := range []*os.File{inR, outW, errW} {
@@ -83,10 +84,23 @@ func startChild(args []string, log *slog.Logger) (*child, error) {
 	return c, nil
 }
 
-func childEnv(environ []string) []string {
+// storeVars begin the names of variables that configure stores, and may hold their keys.
+const storeVars = "METAXY_STORES__"
+
+// childEnv is the environment of an external processor: the variables whose names match one of the patterns, as path.Match
+// has them; without patterns all but those that are for this process alone. What Dagster Pipes has left for this process
+// is never among them, since a child that opened a session by it would mix its messages with ours.
+func childEnv(environ, patterns []string) []string {
 	var out []string
 	for _, kv := range environ {
-		if name, _, _ := strings.Cut(kv, "="); name != pipes.ContextVar && name != pipes.MessagesVar {
+		name, _, _ := strings.Cut(kv, "=")
+		wanted := patterns == nil && !strings.HasPrefix(name, storeVars)
+		for _, p := range patterns {
+			if ok, err := path.Match(p, name); ok && err == nil {
+				wanted = true
+			}
+		}
+		if wanted && name != pipes.ContextVar && name != pipes.MessagesVar {
 			out = append(out, kv)
 		}
 	}

@@ -344,3 +344,16 @@ func TestCanonicalIDs(t *testing.T) {
 		}
 	}
 }
+
+func TestChildEnvironment(t *testing.T) {
+	t.Parallel()
+	all := []string{"PATH=/bin", "HOME=/h", "MODEL_SIZE=3", "AWS_SECRET_ACCESS_KEY=k", "EMPTY=", "METAXY_STORE=dev",
+		"METAXY_STORES__DEV__CONFIG__STORAGE_OPTIONS__AWS_SECRET_ACCESS_KEY=k", pipes.ContextVar + "=c", pipes.MessagesVar + "=m"}
+	for _, c := range []struct{ patterns, want []string }{
+		{nil, []string{"PATH=/bin", "HOME=/h", "MODEL_SIZE=3", "AWS_SECRET_ACCESS_KEY=k", "EMPTY=", "METAXY_STORE=dev"}},
+		{[]string{"PATH", "MODEL_*", "[", "*_STORE"}, []string{"PATH=/bin", "MODEL_SIZE=3", "METAXY_STORE=dev"}},
+		{[]string{"*"}, all[:7]},
+	} {
+		equal(t, fmt.Sprint(c.patterns), childEnv(all, c.patterns), c.want)
+	}
+}

@@ -272,7 +272,7 @@ func (p *program) choose(s *pipes.Session, e *cli.Env, f cli.RunFlags) ([]Step, 
 		step.Graph, step.Feature, step.Hashing = e.Graph, key, e.Hashing
 		step.Store = func(context.Context) (store.Store, error) { return borrowed{e.Store}, nil }
 		if len(f.Command) > 0 {
-			x := &external{args: f.Command, arrow: f.BatchArrow}
+			x := &external{args: f.Command, env: f.ProcessorEnv, arrow: f.BatchArrow}
 			step.Process = x
 			p.mu.Lock()
 			p.external = append(p.external, x)

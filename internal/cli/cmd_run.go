@@ -145,6 +145,7 @@ func (in *runInput) defaults(p config.Pipes) error {
 	fill(in, "grace", &in.Grace, p.Grace)
 	fill(in, "orphaned", &in.orphaned, p.Orphaned)
 	in.DeleteOrphaned = in.orphaned == "delete"
+	in.ProcessorEnv = p.ProcessorEnv
 	if !in.given("max-failed") && p.MaxFailed != "" {
 		if err := in.MaxFailed.Set(p.MaxFailed); err != nil {
 			return fmt.Errorf("%w: ext.metaxy_pipes.max_failed: %w", config.ErrConfig, err)

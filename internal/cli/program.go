@@ -87,6 +87,9 @@ type RunFlags struct {
 	DryRun bool
 	// BatchArrow speaks Arrow IPC streams with an external processor; false means JSON lines.
 	BatchArrow bool
+	// ProcessorEnv are the names of the environment variables that an external processor gets, with * for any letters; nil
+	// means all but those that are for this process alone.
+	ProcessorEnv []string
 	// Stats prints what the run has asked of the storage before the last line.
 	Stats bool
 }

@@ -72,6 +72,9 @@ type Pipes struct {
 	MaxFailed string
 	// Orphaned is the default of --orphaned: keep or delete.
 	Orphaned string
+	// ProcessorEnv are the names of the environment variables that external processors get, with * for any letters; nil
+	// means all but those that are for metaxy-pipes alone.
+	ProcessorEnv []string
 
 	// MaterializationID is the default of --materialization-id of write, delete and rebase.
 	MaterializationID string

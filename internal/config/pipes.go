@@ -19,6 +19,7 @@ func readPipes(s *section) Pipes {
 		Grace:         s.duration("grace"),
 		MaxFailed:     maxFailed(s),
 		Orphaned:      s.text("orphaned"),
+		ProcessorEnv:  s.listOrOne("processor_env"),
 
 		MaterializationID: s.text("materialization_id"),
 	}

@@ -13,6 +13,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -91,11 +92,17 @@ func Open(ctx context.Context, location string, o S3Options) (Bucket, error) {
 		return openFileURL(rest)
 	case scheme == "s3" || scheme == "s3a":
 		name, prefix, _ := strings.Cut(rest, "/")
+		if strings.ContainsAny(prefix, "?#") { // others would leave it out, and it may hold a secret
+			return nil, errLocation
+		}
 		return OpenS3(ctx, name, prefix, o)
 	}
 	return nil, fmt.Errorf("open store %q: scheme %q is not supported; use s3://bucket/prefix, file:///path or a path",
 		withoutSecrets(location), scheme)
 }
+
+// errLocation says nothing of the location, which may hold a secret.
+var errLocation = errors.New("open store: the location must be s3://bucket/prefix, without credentials and parameters")
 
 // withoutSecrets cuts a location down to what may be shown: no user information and no query.
 func withoutSecrets(location string) string {

@@ -33,7 +33,7 @@ func OpenS3(ctx context.Context, name, prefix string, o S3Options) (*S3, error) 
 	prefix = strings.Trim(prefix, "/")
 	where := "s3://" + name + "/" + prefix
 	if name == "" || strings.ContainsAny(name, "@:?#") {
-		return nil, errors.New("open store: the location must be s3://bucket/prefix, without credentials and parameters")
+		return nil, errLocation
 	}
 	if prefix != "" {
 		if CheckName(prefix) != nil {

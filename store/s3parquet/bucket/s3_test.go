@@ -93,6 +93,8 @@ func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct{ location, endpoint, says string }{
 		{"s3://", "", "s3://bucket/prefix"},
 		{"s3://key:" + secret + "@bucket/p", "", "without credentials"},
+		{"s3://bucket/p?secret_access_key=" + secret, "", "without credentials and parameters"},
+		{"s3://bucket/p#" + secret, "", "without credentials and parameters"},
 		{"gopher://user:" + secret + "@host/x?token=" + secret, "", `scheme "gopher" is not supported`},
 		{"s3://b/a/../c", "", "not a valid prefix"},
 		{"s3://b", "minio:9000", "is not a URL"},
