@@ -1,6 +1,10 @@
 package main
 
-import "github.com/metaxy-pipes/metaxy-pipes/feature"
+import (
+	"encoding/json"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
 
 const project = "proj"
 
@@ -22,7 +26,11 @@ type hashes struct {
 
 func (r *request) graph() (*feature.Graph, error) {
 	var defs []feature.Definition
-	for _, s := range r.Specs {
+	for _, text := range r.Specs {
+		var s feature.Spec
+		if err := json.Unmarshal(text, &s); err != nil {
+			return nil, err
+		}
 		defs = append(defs, feature.Definition{Spec: s, Project: project})
 	}
 	return feature.NewGraph(defs, feature.Options{Project: project, TruncationLength: r.Truncation})

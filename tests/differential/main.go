@@ -19,7 +19,7 @@ import (
 // A request is one operation on a feature of a graph in a store.
 type request struct {
 	Op         string // graph, resolve, read, write, delete, compute or match
-	Specs      []feature.Spec
+	Specs      []json.RawMessage
 	Store      string
 	Fallback   string // a store that is read where Store has no table; "" for none
 	Algorithm  engine.Hash

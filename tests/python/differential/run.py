@@ -124,16 +124,21 @@ class Play:
         hard = step.get("hard", False)
         if not (self.table(step["feature"], self.main).exists() if hard else self.exists(step["feature"])):
             return
-        if step["by"] == "ours":
-            self.ask(
-                "delete", step["feature"], Where=step.get("where"), Hard=hard,
-                WithFeatureHistory=step.get("with_feature_history", False), WithSampleHistory=step.get("with_sample_history", False),
-            )
-        else:
-            self.theirs.delete(
-                step["feature"], step.get("where"), hard=hard,
-                with_feature_history=step.get("with_feature_history", False), with_sample_history=step.get("with_sample_history", False),
-            )
+        flags = {f: step.get(f, False) for f in ("with_feature_history", "with_sample_history")}
+        feature, where = step["feature"], step.get("where")
+        both = {
+            "ours": lambda: self.ask(
+                "delete", feature, Where=where, Hard=hard, WithFeatureHistory=flags["with_feature_history"],
+                WithSampleHistory=flags["with_sample_history"],
+            ),
+            "metaxy": lambda: self.theirs.delete(feature, where, hard=hard, **flags),
+        }
+        _, err = attempt(both[step["by"]])
+        if err is not None:  # then the other side must refuse the condition too
+            read = {"ours": lambda: self.theirs.read(feature, {"filters": where}), "metaxy": lambda: self.ask("read", feature, Where=where)}
+            _, other = attempt(read[step["by"]])
+            if other is None:
+                raise Difference("error", f"only {step['by']}: {err!r:.300}")
 
     def advance(self, step: dict[str, Any]) -> None:
         """Writes a share of the new and stale samples, as whoever's turn it is resolves them."""
