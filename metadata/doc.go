@@ -1,4 +1,4 @@
-// Package metadata writes, deletes and rebases the rows of a feature outside of a run, with the rules of Metaxy's metadata
+// Package metadata writes, deletes, rebases and copies the rows of a feature outside of a run, with the rules of Metaxy's metadata
 // store. (The rows are what Metaxy calls a feature's metadata.)
 //
 // What decides is package engine: which system columns a row gets, which rows a filter chooses, which provenance a row

@@ -358,3 +358,81 @@ func TestFaults(t *testing.T) {
 		}
 	}
 }
+
+// Rows that are too many to be sorted are written as they come, all in one commit.
+func TestWriteMuch(t *testing.T) {
+	t.Parallel()
+	s, f := store.NewMemory(), lookup(t, graph(t, "1"), "video")
+	tab := table(s, f)
+	tab.SortBytes = 1
+	if c := write(t, tab, video(t, "1", "c", "b"), video(t, "1", "d"), video(t, "1", "a")); c.Version != 0 || c.Rows != 4 {
+		t.Errorf("%+v, want 4 rows in version 0", c)
+	}
+	snap, err := s.Snapshot(t.Context(), "video")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for b, err := range snap.Scan(t.Context(), store.Query{Columns: []string{"id"}}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range int(b.NumRows()) {
+			got += b.Column(0).ValueStr(i)
+		}
+	}
+	if got != "cbda" {
+		t.Errorf("the rows come as %s, want cbda", got)
+	}
+	stop := errors.New("stop")
+	_, err = tab.Write(t.Context(), func(yield func(arrow.RecordBatch, error) bool) {
+		_ = yield(video(t, "2", "x"), nil) && yield(video(t, "2", "y"), nil) && yield(nil, stop)
+	}, metadata.WriteOptions{})
+	if !errors.Is(err, stop) {
+		t.Errorf("a write whose rows end in an error: %v", err)
+	}
+	same(t, read(t, s, f, engine.ReadOptions{}, "id"), "a", "b", "c", "d")
+}
+
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	from, to, was, f := store.NewMemory(), store.NewMemory(), lookup(t, graph(t, "1"), "crop"), lookup(t, graph(t, "2"), "crop")
+	crop := func(version string, ids ...string) arrow.RecordBatch {
+		var lines []string
+		for _, id := range ids {
+			lines = append(lines, fmt.Sprintf(`{"id":%q,"path":"%s-%s","metaxy_provenance_by_field":{"frames":"1"}}`, id, id, version))
+		}
+		return batch(t, []string{"frames"}, lines...)
+	}
+	if _, err := table(to, f).Copy(t.Context(), from, metadata.CopyOptions{}); !errors.Is(err, store.ErrNoTable) {
+		t.Errorf("copy from no table: %v, want store.ErrNoTable", err)
+	}
+	source := table(from, was)
+	write(t, source, crop("old", "a", "b", "c"))
+	if _, err := source.Delete(t.Context(), metadata.DeleteOptions{Filters: []string{"id = 'c'"}}); err != nil {
+		t.Fatal(err)
+	}
+	source.Feature = f
+	write(t, source, crop("new", "a"))
+	write(t, source, crop("newer", "a"))
+	for _, c := range []struct {
+		options metadata.CopyOptions
+		want    []string
+	}{
+		{metadata.CopyOptions{}, []string{"a-newer " + f.Version(), "b-old " + was.Version()}},
+		{metadata.CopyOptions{CurrentVersion: true}, []string{"a-newer " + f.Version()}},
+		{metadata.CopyOptions{CurrentVersion: true, WithSampleHistory: true}, []string{"a-new " + f.Version(), "a-newer " + f.Version()}},
+		{metadata.CopyOptions{Filters: []string{"id = 'b'"}}, []string{"b-old " + was.Version()}},
+	} {
+		to := store.NewMemory()
+		target := table(to, f)
+		target.MaterializationID = "copied"
+		if _, err := target.Copy(t.Context(), from, c.options); err != nil {
+			t.Fatal(err)
+		}
+		same(t, read(t, to, f, everything, "path", "metaxy_feature_version"), c.want...)
+		if got := read(t, to, f, everything, "metaxy_materialization_id"); got[0] != "copied" {
+			t.Errorf("the materialization id is %q", got)
+		}
+	}
+}

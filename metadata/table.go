@@ -26,6 +26,9 @@ type Table struct {
 	MaterializationID string
 	// Now is the clock; nil means the system's.
 	Now func() time.Time
+	// SortBytes is about how large the rows of one write may be in memory to be sorted by their ids, which makes later reads
+	// cheaper. Larger ones are written as they come, batch by batch. 0 means 256 MiB.
+	SortBytes uint64
 }
 
 // attempts is how often a write starts over because another writer was faster.

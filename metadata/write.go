@@ -1,6 +1,7 @@
 package metadata
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// sortBytes is about how large the rows of a write may be to be sorted by their ids. Larger ones are written as they come.
+// sortBytes is the default of Table.SortBytes.
 const sortBytes = 256 << 20
 
 // WriteOptions tunes a write; the zero value is good for computed rows.
@@ -88,7 +89,7 @@ type writer struct {
 
 // gather seals rows until there are no more, which are then sorted, or until there are too many.
 func (w *writer) gather(next func() (arrow.RecordBatch, error, bool)) error {
-	for w.bytes < sortBytes {
+	for w.bytes < cmp.Or(w.table.SortBytes, sortBytes) {
 		rec, err, ok := next()
 		if err != nil {
 			return err

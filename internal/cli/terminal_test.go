@@ -79,3 +79,43 @@ func openTerminal(t *testing.T) (screen, program *os.File) {
 	}
 	return screen, program
 }
+
+// TestDeleteAsks deletes on a terminal, where it says what it would do and waits for an answer.
+func TestDeleteAsks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		flags, answer, question string
+		code                    int
+	}{
+		{"", "y\n", "Soft-delete 1 samples of video? [y/N]", ExitOK},
+		{"", "\n", "Soft-delete 1 samples of video? [y/N]", ExitFailed},
+		{"--hard", "no\n", "Take 2 rows out of the table of video for good? [y/N]", ExitFailed},
+		{"--hard", "YES\n", "Take 2 rows out of the table of video for good? [y/N]", ExitOK},
+	} {
+		f := newFixture()
+		f.must(t, `{"id":"a","v":1}`+"\n"+`{"id":"b"}`, "ingest", "video", "--from", "-")
+		f.must(t, `{"id":"a","v":2}`, "ingest", "video", "--from", "-")
+		args := append([]string{"delete", "video", "--filter", "id = 'a'"}, strings.Fields(c.flags)...)
+		screen, program := openTerminal(t)
+		shown := make(chan string)
+		go func() {
+			all, _ := io.ReadAll(screen) // ends with an error when the program's side is closed
+			shown <- string(all)
+		}()
+		if _, err := screen.WriteString(c.answer); err != nil {
+			t.Fatal(err)
+		}
+		a := &app{program: f.program, stdin: program, stdout: program, stderr: program}
+		code := a.main(t.Context(), args)
+		if err := program.Close(); err != nil || code != c.code {
+			t.Errorf("%q answered with %q: exit %d, %v", args, c.answer, code, err)
+		}
+		if text := <-shown; !strings.Contains(text, c.question) {
+			t.Errorf("%q asks %q, want %q", args, text, c.question)
+		}
+		out, _ := f.must(t, "", "read", "video", "--columns", "id")
+		if there := strings.Contains(out, `"a"`); there != (c.code != ExitOK) {
+			t.Errorf("%q answered with %q leaves %q", args, c.answer, out)
+		}
+	}
+}

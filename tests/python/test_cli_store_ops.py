@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import re
 import subprocess
 from collections import Counter
@@ -230,3 +232,34 @@ def test_rebase_is_that_of_metaxy(project: Project, tmp_path: Path) -> None:
         rows[name] = frame.select(sorted(keep)).to_dicts()
     for ours, metaxy in zip(rows["ours"], rows["metaxy"], strict=True):
         assert ours == metaxy
+
+
+def test_killed_deletions(project: Project) -> None:
+    """Hard deletions that are killed at any moment leave the table as it was or as it is after them; the next one ends as if
+    nothing had happened, and older versions stay readable."""
+    project.write_features([{"key": "video", "id_columns": ["id"]}])
+    rows = "".join(json.dumps({"id": i, "text": str(i) * 9, "metaxy_provenance_by_field": {"default": str(i)}}) + "\n" for i in range(20_000))
+    (project.folder / "rows.jsonl").write_text(rows)
+    for _ in range(3):
+        project.run("write", "video", "--from", "rows.jsonl")
+    left, ended = 20_000, {True: 0, False: 0}
+    rng = random.Random(5)
+    for delay in [0, *(rng.uniform(0.01, 0.12) for _ in range(11))]:
+        command = project.command("delete", "video", "--filter", f"id >= {left - 1000}", "--hard", "--yes")
+        process = subprocess.Popen(command, cwd=project.folder, stderr=subprocess.DEVNULL, env={**os.environ, **project.environment})
+        try:
+            process.wait(delay)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        done = process.wait() == 0
+        ended[done] += 1
+        ids = project.rows("read", "video", "--columns", "id")
+        assert len(ids) == left - 1000 or (not done and len(ids) == left)
+        left = len(ids)
+    assert ended[False] > 0
+    project.run("delete", "video", "--filter", "id >= 3", "--hard", "--yes")
+    assert sorted(row["id"] for row in project.rows("read", "video", "--columns", "id")) == [0, 1, 2]
+    table = DeltaTable(project.folder / "store" / "video.delta")
+    assert table.to_pyarrow_table().num_rows == 9
+    assert len(project.rows("read", "video", "--columns", "id", "--at", "2")) == 20_000
+    assert len(project.rows("read", "video", "--sample-history", "--columns", "id", "--at", "0")) == 20_000
