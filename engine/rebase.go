@@ -76,7 +76,8 @@ func newRebaser(ctx context.Context, r store.Reader, f *feature.Feature, h Hashi
 			}
 		}
 		n += int(rec.NumRows())
-		byField, sample = append(byField, columnOf(rec, feature.ColProvenanceByField)), append(sample, columnOf(rec, feature.ColProvenance))
+		byField = append(byField, columnOf(rec, feature.ColProvenanceByField))
+		sample = append(sample, columnOf(rec, feature.ColProvenance))
 	}
 	schema := inc.Schema(New)
 	for _, c := range []struct {

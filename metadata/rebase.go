@@ -64,9 +64,10 @@ func (t *Table) rebase(ctx context.Context, o RebaseOptions, out *Rebased) (stor
 		return store.Commit{}, err
 	}
 	read, written := int64(0), int64(0)
-	old := engine.Read(ctx, snap, t.Feature, engine.ReadOptions{
+	rows := engine.Read(ctx, snap, t.Feature, engine.ReadOptions{
 		AllFeatureVersions: true, FeatureVersion: o.From, Filters: o.Filters})
-	rows := counted(engine.Rebase(ctx, t.Store, t.Feature, counted(t.without(old, present, &out.Present), &read), t.Hashing), &written)
+	rows = counted(t.without(rows, present, &out.Present), &read)
+	rows = counted(engine.Rebase(ctx, t.Store, t.Feature, rows, t.Hashing), &written)
 	info := map[string]string{"from_feature_version": o.From}
 	c, err := t.append(ctx, rows, WriteOptions{Info: info}, "rebase", &version)
 	out.Unexpected = read - written
