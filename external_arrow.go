@@ -62,13 +62,26 @@ func (c *child) readArrow() (arrow.RecordBatch, error) {
 		return nil, c.broken(c.reader.Err())
 	}
 	rec := c.reader.RecordBatch()
-	for i, col := range rec.Columns() { // offsets that lead out of the buffers would show as a panic, later
-		if err := array.ValidateFull(col); err != nil {
-			return nil, fmt.Errorf("%w: column %q: %w", errAnswer, rec.ColumnName(i), err)
-		}
+	if err := checkColumns(rec); err != nil {
+		return nil, err
 	}
 	rec.Retain()
 	return rec, nil
+}
+
+// checkColumns refuses columns whose offsets lead out of their buffers, which would show as a panic, later.
+func checkColumns(rec arrow.RecordBatch) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // the library's answer to some of them
+			err = fmt.Errorf("%w: %v", errAnswer, p)
+		}
+	}()
+	for i, col := range rec.Columns() {
+		if err := array.ValidateFull(col); err != nil {
+			return fmt.Errorf("%w: column %q: %w", errAnswer, rec.ColumnName(i), err)
+		}
+	}
+	return nil
 }
 
 // broken tells a dead child from one that does not speak Arrow.

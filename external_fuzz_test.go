@@ -3,12 +3,12 @@ package metaxy
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
-	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
@@ -102,41 +102,62 @@ func FuzzAnswerLine(f *testing.F) {
 	})
 }
 
-// FuzzAnswerArrow takes whatever a program may print instead of an Arrow stream.
+// FuzzAnswerArrow takes record batches whose buffers say anything. What the library itself makes of a broken stream is not
+// looked at here: it takes the lengths of a schema at their word.
 func FuzzAnswerArrow(f *testing.F) {
-	column := func(values ...string) arrow.Array {
-		b := array.NewStringBuilder(memory.DefaultAllocator)
-		b.AppendValues(values, nil)
-		return b.NewArray()
-	}
-	for _, ids := range [][]string{{"a", "b"}, {"b"}, {"a", "a"}, {"nobody"}, {}} {
-		var out sheet
-		out.add("id", column(ids...))
-		out.add("crop", column(ids...))
-		out.add("error", array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, len(ids)))
-		rec := out.record(int64(len(ids)))
-		var stream bytes.Buffer
-		w := ipc.NewWriter(&stream, ipc.WithSchema(rec.Schema()))
-		if err := errors.Join(w.Write(rec), w.Close()); err != nil {
-			f.Fatal(err)
+	offsets := func(n ...int32) (out []byte) {
+		for _, o := range n {
+			out = binary.LittleEndian.AppendUint32(out, uint32(o))
 		}
-		f.Add(stream.Bytes())
+		return out
 	}
-	f.Add([]byte("Loading checkpoint shards: 100%\n"))
-	f.Fuzz(func(t *testing.T, stream []byte) {
+	f.Add(offsets(0, 1, 2), []byte("ab"), []byte{3}, uint8(2))
+	f.Add(offsets(0, 1, 1), []byte("a"), []byte{0}, uint8(2))
+	f.Add(offsets(0, 9, -1), []byte("ab"), []byte{}, uint8(2))
+	f.Add(offsets(0), []byte{}, []byte{}, uint8(200))
+	f.Fuzz(func(t *testing.T, offsets, text, valid []byte, n uint8) {
 		b, m := asked(t, "movie")
-		c := &child{lines: bufio.NewReader(bytes.NewReader(stream)), exited: make(chan struct{})}
-		close(c.exited)
-		for range 2 {
-			rec, err := c.readArrow()
-			if err != nil {
-				return
-			}
-			a, err := m.rel.divide(b, rec)
-			if err != nil {
-				return
-			}
-			m.storeAnswer(t, b, a)
+		rec := hostileRecord(offsets, text, valid, int(n))
+		if rec == nil || checkColumns(rec) != nil {
+			return
 		}
+		a, err := m.rel.divide(b, rec)
+		if err != nil {
+			return
+		}
+		m.storeAnswer(t, b, a)
 	})
+}
+
+// hostileRecord makes ids and a column of lists of them from buffers. It is nil if the library refuses them.
+func hostileRecord(offsets, text, valid []byte, n int) (rec arrow.RecordBatch) {
+	defer func() {
+		if recover() != nil {
+			rec = nil
+		}
+	}()
+	buffers := []*memory.Buffer{memory.NewBufferBytes(valid), memory.NewBufferBytes(offsets), memory.NewBufferBytes(text)}
+	if len(valid) == 0 {
+		buffers[0] = nil
+	}
+	ids := array.NewStringData(array.NewData(arrow.BinaryTypes.String, n, buffers, nil, array.UnknownNullCount, 0))
+	list := array.NewListData(array.NewData(arrow.ListOf(arrow.BinaryTypes.String), n, buffers[:2],
+		[]arrow.ArrayData{ids.Data()}, array.UnknownNullCount, 0))
+	var out sheet
+	out.add("id", ids)
+	out.add("crop", list)
+	out.add("error", array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n))
+	return out.record(int64(n))
+}
+
+// TestArrowGarbage: a program that prints text instead of a stream is told so, and nobody takes its letters for a length.
+func TestArrowGarbage(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"Loading checkpoint shards: 100%\n", "\xff\xff\xff\xff\xff\xff\xff\x7f", "{}", "\x00\x00\x00\x00"} {
+		c := &child{lines: bufio.NewReader(bytes.NewReader([]byte(text))), exited: make(chan struct{})}
+		close(c.exited)
+		if _, err := c.readArrow(); err == nil {
+			t.Errorf("%q is read as a record batch", text)
+		}
+	}
 }

@@ -63,7 +63,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.graphCommand(), a.statusCommand(), a.resolveCommand(), a.explainCommand(), a.ingestCommand(), a.runCommand(),
 		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.initCommand(), a.versionCommand(),
-		a.pushCommand(), a.historyCommand(), a.diffCommand(), a.writeCommand(), a.deleteCommand(),
+		a.pushCommand(), a.historyCommand(), a.diffCommand(), a.writeCommand(), a.deleteCommand(), a.restoreCommand(),
 		a.logCommand(), a.verifyCommand(), a.rebaseCommand(),
 	)
 	return root

@@ -1,14 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -99,16 +95,5 @@ func (e *Env) confirm(ctx context.Context, t *metadata.Table, o metadata.DeleteO
 	if o.Hard {
 		how = "Take %d rows out of the table of %s for good? [y/N] "
 	}
-	if _, err := fmt.Fprintf(e.Stderr, how, n, t.Feature.Key()); err != nil {
-		return err
-	}
-	answer, err := bufio.NewReader(e.Stdin).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return errors.New("nothing was deleted")
+	return e.agree(fmt.Sprintf(how, n, t.Feature.Key()), "deleted")
 }

@@ -59,7 +59,7 @@ func (a *app) read(ctx context.Context, log *slog.Logger, name string, flags rea
 	if err := flags.check(); err != nil {
 		return err
 	}
-	at, err := parseMoment(flags.at)
+	at, err := parseMoment("--at", flags.at)
 	if err != nil {
 		return err
 	}

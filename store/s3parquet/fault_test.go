@@ -33,6 +33,10 @@ func TestFaultAtEveryCall(t *testing.T) {
 			_, err := s.Delete(ctx, "f", deletion("x"))
 			return err
 		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["y"]`}},
+		{"restore", func(ctx context.Context, s *s3parquet.Store) error {
+			_, err := s.Restore(ctx, "f", 0)
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["x"]`}},
 	}
 	for _, story := range stories {
 		for _, stuck := range []bool{false, true} {
@@ -139,7 +143,7 @@ func (b *overtaken) Create(ctx context.Context, name string, body []byte) error 
 // tellsCause reports whether an error names what was injected, or what of it could be seen.
 func tellsCause(err error, mode buckettest.Mode) bool {
 	if mode.Silent() {
-		return errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNoTable) || errors.Is(err, buckettest.ErrInjected)
+		return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNoTable) || errors.Is(err, buckettest.ErrInjected)
 	}
 	return errors.Is(err, buckettest.ErrInjected)
 }

@@ -194,3 +194,27 @@ def test_failed_samples_are_listed_counted_and_tried_again(project: Project) -> 
 def status_of(project: Project) -> dict[str, int]:
     (caption,) = json.loads(project.run("status", "video/caption", "--format", "json").stdout)["features"]
     return {name: caption[name] for name in ("rows", "new", "failed")}
+
+
+def test_restore(project: Project) -> None:
+    """A table goes back to an older version, and its samples are processed again; delta-rs sees the same."""
+    prepare(project, 20)
+    project.run(*run_arguments())
+    first = table(project)
+    assert project.ingest("video/raw", samples(20, "2")).startswith("new=0 stale=20 ")
+    project.run(*run_arguments())
+    assert project.run("resolve", "video/caption").stderr.splitlines()[-1] == "new=0 stale=0 orphaned=0"
+    second, before = table(project), calls(project).total()
+    assert project.run("restore", "video/caption", "--to", "0", status=4).stderr.count("--yes") == 1
+    done = project.run("restore", "video/caption", "--to", "0", "--yes")
+    assert done.stderr.splitlines()[-1] == "version=2"
+    assert table(project) == first
+    assert physical_ids(project) == [s["id"] for s in samples(20)]
+    assert project.run("resolve", "video/caption").stderr.splitlines()[-1] == "new=0 stale=20 orphaned=0"
+    project.run("restore", "video/caption", "--to", "1", "--yes")
+    assert table(project) == second
+    assert project.run("resolve", "video/caption").stderr.splitlines()[-1] == "new=0 stale=0 orphaned=0"
+    project.run("restore", "video/raw", "--to", "0", "--yes")
+    assert project.run("resolve", "video/caption").stderr.splitlines()[-1] == "new=0 stale=20 orphaned=0"
+    assert calls(project).total() == before
+    assert "vacuum" not in project.run("restore", "video/caption", "--to", "9", "--yes", status=4).stderr

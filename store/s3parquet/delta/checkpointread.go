@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -75,6 +76,15 @@ type checkpointFooter struct {
 	removal *int64 // Snapshot.Removal; nil means not known
 }
 
+// checkFooter refuses a file whose footer is longer than the file, for which the Parquet library would take up to 4 GB.
+func checkFooter(body []byte) error {
+	const magic = 4 // bytes, at both ends
+	if n := len(body); n >= 3*magic && int64(binary.LittleEndian.Uint32(body[n-2*magic:])) <= int64(n-3*magic) {
+		return nil
+	}
+	return fmt.Errorf("%w: damaged checkpoint: its footer does not fit into its %d bytes", store.ErrCorrupt, len(body))
+}
+
 // decodeCheckpoint calls fn for each action in a checkpoint file.
 func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFooter, err error) {
 	defer func() {
@@ -82,6 +92,9 @@ func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFoo
 			err = fmt.Errorf("%w: damaged checkpoint: %v", store.ErrCorrupt, p)
 		}
 	}()
+	if err := checkFooter(body); err != nil {
+		return footer, err
+	}
 	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
