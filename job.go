@@ -39,8 +39,9 @@ type job struct {
 	claims   *claims
 	rows     *rowMaker
 	count    counters
-	children children // of expanded samples; owned by the committer
-	total    int64    // samples to process
+	children children          // of expanded samples; owned by the committer
+	total    int64             // samples to process
+	inc      *engine.Increment // that was done without an error; else nil
 	// recorded is the version of the table with which it was recorded that nothing is left to do; -1 for none. It is owned
 	// by the committer.
 	recorded int64

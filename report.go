@@ -37,6 +37,9 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 		}
 		return fmt.Errorf("%w (run again to report it; no sample is computed again)", err)
 	}
+	if snap != nil {
+		j.record(ctx, snap, digest)
+	}
 	r.Rows, r.DataVersion = digest.Rows, digest.Version
 	j.log.Info("done", "feature", j.f.Key(), "processed", r.Processed, "failed", r.Failed, "rows", r.Rows,
 		"duration", r.Duration.Round(1e6))

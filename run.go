@@ -94,7 +94,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 			return err
 		}
 	}
-	j.recordSettled(ctx, inc)
+	j.inc = inc
 	return nil
 }
 

@@ -3,6 +3,7 @@ package metaxy
 import (
 	"context"
 	"errors"
+	"maps"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -28,19 +29,20 @@ func (j *job) settledMarks(inc *engine.Increment, committing, version int64) map
 	return marks
 }
 
-// recordSettled records that nothing is left to do where no commit of rows could say so, and where that is worth a commit. That
-// it cannot is no reason to fail.
-func (j *job) recordSettled(ctx context.Context, inc *engine.Increment) {
-	snap, err := snapshot(ctx, j.store, j.f.Key())
-	if err != nil || snap == nil || !inc.PaysToSettle() || j.recorded == snap.Version() {
+// record records, where that is worth a commit of its own, that nothing is left to do, if no commit of rows could say so,
+// and the digest of the table as it is. That it cannot is no reason to fail.
+func (j *job) record(ctx context.Context, snap store.Snapshot, digest engine.Digest) {
+	version := snap.Version()
+	unsaid := j.inc != nil && j.inc.PaysToSettle() && j.recorded != version
+	if j.inc == nil || !unsaid && !digest.PaysToRecord() {
 		return
 	}
-	version := snap.Version()
-	marks := j.settledMarks(inc, 0, version+1)
+	marks := j.settledMarks(j.inc, 0, version+1)
 	if marks == nil || !j.claims.upTo(version) {
 		return
 	}
-	_, err = j.store.Append(ctx, j.f.Key(), store.Write{Marks: marks, Expect: &version, Info: j.info()})
+	maps.Copy(marks, digest.Marks(j.f, version+1))
+	_, err := j.store.Append(ctx, j.f.Key(), store.Write{Marks: marks, Expect: &version, Info: j.info()})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		j.log.Warn("that nothing is left to do is not recorded", "feature", j.f.Key(), "error", err)
 	}

@@ -103,3 +103,29 @@ func TestWhatDoesNotSettle(t *testing.T) {
 		})
 	}
 }
+
+// A run over many samples records what the next one would have to read the table for, and that one reads nothing.
+func TestLargeTablesRecordTheirDigest(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, graph)
+	ts.videos("v1", numbered(200_000)...)
+	step := ts.step("video/crop", cropper(nil))
+	first := ts.mustRun(Options{FlushRows: 1_000_000, BatchSize: 50_000}, step)
+	snap, err := ts.Snapshot(context.Background(), "video/crop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := engine.DataVersion(context.Background(), snap, ts.lookup("video/crop")); err != nil || d.PaysToRecord() {
+		t.Errorf("the digest of a large table is not recorded, %v", err)
+	}
+	if !ts.settled() {
+		t.Error("the commit of the digest ended what the one before has recorded")
+	}
+	second := ts.mustRun(Options{}, step)
+	if second.DataVersion != first.DataVersion || second.Rows != 200_000 || second.Processed != 0 {
+		t.Errorf("the second run says %+v, the first %+v", second, first)
+	}
+	if again, err := ts.Snapshot(context.Background(), "video/crop"); err != nil || again.Version() != snap.Version() {
+		t.Errorf("a run with nothing to do has made version %d of %d, %v", again.Version(), snap.Version(), err)
+	}
+}

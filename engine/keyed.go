@@ -37,6 +37,7 @@ type keyed struct {
 	workers    int
 	replaced   *futureRows
 	only       *restriction // nil looks at all samples
+	summing    bool         // of the samples themselves; see DataVersion
 }
 
 // newKeyed returns nil for a plan that has to be resolved the plain way.
@@ -114,6 +115,9 @@ func (k *keyed) partitioning() partitioning {
 	bytes := int64(0)
 	for _, t := range k.tables {
 		entry := int64(entryBytes)
+		if k.summing {
+			entry += 16
+		}
 		if t.source >= 0 && !k.single() {
 			entry += int64(16 * len(t.scan.members))
 		}

@@ -32,10 +32,15 @@ func newKeyedDecider(k *keyed, found *keyedDecision) *keyedDecider {
 	}
 }
 
+// gather collects what the rows of one partition say.
+func (d *keyedDecider) gather(number int) error {
+	d.reset(d.partitions.parts[number].words / entryWords)
+	return d.partitions.read(number, &d.buf, d.collect)
+}
+
 // partition decides about the samples of one partition.
 func (d *keyedDecider) partition(number int) error {
-	d.reset(d.partitions.parts[number].words / entryWords)
-	if err := d.partitions.read(number, &d.buf, d.collect); err != nil {
+	if err := d.gather(number); err != nil {
 		return err
 	}
 	for at := 0; at < len(d.samples); at += d.stride {

@@ -140,6 +140,11 @@ func (w *keyedWorker) take(b keyedBatch) error {
 			return fmt.Errorf("read table %q: %w", t.scan.key, err)
 		}
 		switch {
+		case w.summing:
+			if err := w.writeSums(&c, rows); err != nil {
+				return err
+			}
+			continue
 		case t.source < 0:
 			w.digestStored(&c.texts[0], rows)
 		case w.single():
@@ -279,3 +284,19 @@ func (w *keyedWorker) writeValues(texts []cells, rows []int) error {
 	}
 	return nil
 }
+
+// writeSums puts the rows at hand into their partitions with their hashes in place of versions.
+func (w *keyedWorker) writeSums(c *chunk, rows []int) error {
+	for i, row := range rows {
+		key, sum := w.keys[i], sampleDigest(&w.buf, c, row)
+		words, err := w.out.room(key.Hi, entryWords+2)
+		if err != nil {
+			return err
+		}
+		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), 16
+		words[4], words[5] = sum.Lo, sum.Hi
+	}
+	return nil
+}
+
+func uint128(lo, hi uint64) xxh3.Uint128 { return xxh3.Uint128{Hi: hi, Lo: lo} }

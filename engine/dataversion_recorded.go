@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+)
+
+// The marks of a table whose digest is recorded (see store.Write.Marks). They hold at one version of the table.
+const (
+	digestVersion = "metaxy_pipes.digest.version" // of the table
+	digestRules   = "metaxy_pipes.digest.rules"   // a hash of which rows were digested, and how
+	digestRows    = "metaxy_pipes.digest.rows"
+	digestHigh    = "metaxy_pipes.digest.high"
+	digestLow     = "metaxy_pipes.digest.low"
+	digestUpdated = "metaxy_pipes.digest.updated" // in microseconds
+)
+
+// digestRulesOf hashes what a digest depends on beside the rows.
+func digestRulesOf(f *feature.Feature) int64 {
+	text, err := json.Marshal([]any{resolveRules, f.Key(), f.Version(), idColumns(f)})
+	if err != nil {
+		panic(err) // texts
+	}
+	return int64(xxh3.Hash(text) >> 1)
+}
+
+// Marks are the marks that record the digest, for a commit without rows that makes the given version of the table out of
+// the one that was digested.
+func (d Digest) Marks(f *feature.Feature, version int64) map[string]int64 {
+	updated := int64(noTime)
+	if !d.LastUpdated.IsZero() {
+		updated = d.LastUpdated.UnixMicro()
+	}
+	return map[string]int64{
+		digestVersion: version, digestRules: digestRulesOf(f), digestRows: d.Rows, digestUpdated: updated,
+		digestHigh: int64(d.sum.Hi), digestLow: int64(d.sum.Lo),
+	}
+}
+
+// PaysToRecord reports whether the digest was dear enough to be recorded, which takes a commit.
+func (d Digest) PaysToRecord() bool { return !d.recorded && d.Rows >= settleRows }
+
+// recordedDigest is what a table records of itself.
+func recordedDigest(snap store.Snapshot, f *feature.Feature) (Digest, bool) {
+	marks := snap.Marks()
+	if v, ok := marks[digestVersion]; !ok || v != snap.Version() || marks[digestRules] != digestRulesOf(f) {
+		return Digest{}, false
+	}
+	d := Digest{Rows: marks[digestRows], recorded: true}
+	d.sum = uint128(uint64(marks[digestLow]), uint64(marks[digestHigh]))
+	if at := marks[digestUpdated]; at != noTime {
+		d.LastUpdated = time.UnixMicro(at).UTC()
+	}
+	return d.summed(), true
+}
