@@ -111,7 +111,20 @@ func openFile(path string) (*fileWriter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &fileWriter{file: f}, nil
+	return &fileWriter{file: watchedFile{f}}, nil
+}
+
+// A watchedFile is a file that tells, when it is closed, if nobody finds it any more under its name.
+type watchedFile struct{ *os.File }
+
+// Close implements io.Closer.
+func (f watchedFile) Close() error {
+	mine, err := f.Stat()
+	there, gone := os.Stat(f.Name())
+	if err == nil && (gone != nil || !os.SameFile(mine, there)) {
+		err = fmt.Errorf("the messages file %s has been removed or replaced meanwhile: what was sent may not have arrived", f.Name())
+	}
+	return errors.Join(err, f.File.Close())
 }
 
 // WriteMessage implements [MessageWriter].
