@@ -72,8 +72,7 @@ func startChild(args, env []string, log *slog.Logger) (*child, error) {
 		log: log, exited: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = inR, outW, errW
 	c.cmd.Env = childEnv(os.Environ(), env)
-	ownGroup(c.cmd)
-	err = c.cmd.Start()
+	err = startInGroup(c.cmd)
 	for _, f := range []*os.File{inR, outW, errW} {
 		f.Close() // the child has them now
 	}

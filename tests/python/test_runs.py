@@ -135,6 +135,23 @@ def test_kill_in_the_middle_then_run_again(place: str, request: pytest.FixtureRe
     assert table(p) == table(clean)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_no_processor_outlives_its_runner(project: Project) -> None:
+    prepare(project, 4)
+    (project.folder / "processor.py").write_text("import os, time\nopen(os.environ['CALLS'], 'a').write(f'{os.getpid()}\\n')\ntime.sleep(3600)\n")
+    runner = project.start(*run_arguments(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while len(calls(project)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    runner.kill()
+    runner.wait()
+    pids = [int(p) for p in calls(project)]
+    assert len(pids) == 2
+    while (left := [p for p in pids if Path(f"/proc/{p}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
+
+
 def test_only_what_depends_on_a_change_runs_again(project: Project) -> None:
     prepare(project, 10)
     project.run(*run_arguments())
