@@ -65,9 +65,15 @@ interop: .venv/.done ## random projects on one store with real Metaxy, for SECON
 
 .PHONY: bench
 bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
+	go build -o bin/bench-generate ./bench/generate
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
 	$(PYTHON) bench/runner.py
 	$(PYTHON) bench/startup.py
+
+.PHONY: bench-huge
+bench-huge: .venv/.done build ## resolve of ROWS (100000000) samples by us alone, sorted and not; needs 12 GiB in BENCH_DIR
+	go build -o bin/bench-generate ./bench/generate
+	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),100000000) --ours-only --skip-changed --runs 1 --graphs simple --files shuffled sorted
 
 .PHONY: golden
 golden: .venv/.done ## rewrite the expectations under testdata; review the diff

@@ -1,4 +1,4 @@
-"""Makes one store with real Metaxy: roots, the leaf computed from them, then a tenth of the first root's rows changed."""
+"""Makes one store with real Metaxy: roots, the leaf computed from them unless it is to have none, then a tenth of the first root's rows changed."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--graph", choices=["simple", "wide"], required=True)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--leaf", choices=["full", "none"], default="full")
     args = parser.parse_args()
 
     args.out.mkdir(parents=True)
@@ -40,8 +41,8 @@ def main() -> None:
     with DeltaMetadataStore(store_path).open("w") as store:
         for root in roots:
             store.write(root.key, rows(root, pl.arange(0, args.rows, eager=True), "v1", "path" if root is roots[0] else "source"))
-        increment = store.resolve_update(leaf.key)
-        store.write(leaf.key, increment.new)
+        if args.leaf == "full":
+            store.write(leaf.key, store.resolve_update(leaf.key).new)
         changed = pl.arange(0, args.rows, 10, eager=True)
         store.write(roots[0].key, rows(roots[0], changed, "v2", "path"))
 

@@ -1,8 +1,13 @@
 """Resolve by metaxy-pipes and by real Metaxy on the same files: seconds, CPU seconds, peak memory, and their ratios.
 
-Each figure is of a whole process, start included, and the best of the runs; the two take turns. The stores are made by
-Metaxy (Delta, its default hash settings) in a temporary folder: roots, a leaf computed from them, then a tenth of the
-first root changed. Both have to print the same counts.
+Each figure is of a whole process, start included, and the best of the runs; the two take turns. There are two kinds of
+files: those that Metaxy writes (Delta, one row group, in the order in which Polars joined), and those that metaxy-pipes
+writes (sorted by id, by bench/generate). Each is resolved with no leaf (every sample is new) and with a leaf of whose first
+root a tenth has changed since. Both programs have to print the same counts. Metaxy keeps the increment in memory; metaxy-pipes writes its rows out as Parquet, which is most of the
+work when every sample is new, so that this is shown without that too.
+
+After that come resolves of tables that record that nothing was left to do, by metaxy-pipes alone, beside its own full
+resolve: nothing has changed since, or a little, with ids that lie together or apart.
 """
 
 from __future__ import annotations
@@ -20,16 +25,18 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 BINARY = HERE.parent / "bin" / "metaxy-pipes"
+GENERATE = HERE.parent / "bin" / "bench-generate"
 LEAF = {"simple": "simple/leaf", "wide": "wide/leaf"}
 
 
 @dataclass
 class Cost:
-    """What one process took: wall clock and CPU in seconds, peak resident memory in MiB, and the counts it printed."""
+    """What one process took: wall clock and CPU in seconds, peak resident memory in MiB, bytes read in MiB (ours only), and the counts it printed."""
 
     wall: float
     cpu: float
     memory: float
+    read: float
     counts: str
 
 
@@ -46,30 +53,91 @@ def measure(command: list[str], cwd: Path) -> Cost:
     found = re.findall(r"^new=\d+ stale=\d+ orphaned=\d+", text, re.M)
     if process.returncode != 0 or not found:
         raise SystemExit(f"{' '.join(command)} exited with {process.returncode}:\n{text[-2000:]}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, found[-1])
-
-
-def compare(graph: str, rows: int, runs: int, folder: Path) -> tuple[Cost, Cost]:
-    """Prepares a store and returns the best cost of Metaxy and of metaxy-pipes."""
-    store = folder / graph
-    subprocess.run(
-        [sys.executable, HERE / "prepare.py", "--graph", graph, "--rows", str(rows), "--out", store], check=True, stdout=subprocess.DEVNULL
-    )
-    theirs_command = [sys.executable, str(HERE / "metaxy_resolve.py"), graph, str(store)]
-    ours_command = [str(BINARY), "resolve", LEAF[graph], "--config", "metaxy.toml", "--features", "features.json"]
-    ours_command += ["--columns", "path", "--format", "parquet"]
-    theirs, ours = [], []
-    for _ in range(runs):
-        theirs.append(measure(theirs_command, store))
-        ours.append(measure(ours_command, store))
-    if {c.counts for c in theirs} != {c.counts for c in ours}:
-        raise SystemExit(f"{graph}: Metaxy says {theirs[0].counts}, metaxy-pipes says {ours[0].counts}")
-    shutil.rmtree(store)
-    return best(theirs), best(ours)
+    read = re.findall(r"bytes_read=(\d+)", text)
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, int(read[-1]) / 2**20 if read else 0, found[-1])
 
 
 def best(costs: list[Cost]) -> Cost:
-    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs), min(c.memory for c in costs), costs[0].counts)
+    counts = {c.counts for c in costs}
+    if len(counts) > 1:
+        raise SystemExit(f"runs differ: {counts}")
+    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs), min(c.memory for c in costs), costs[0].read, costs[0].counts)
+
+
+def ours(graph: str, store: Path, *flags: str) -> Cost:
+    command = [str(BINARY), "resolve", LEAF[graph], "--config", "metaxy.toml", "--features", "features.json"]
+    return measure([*command, "--columns", "path", "--format", "parquet", "--stats", *flags], store)
+
+
+def theirs(graph: str, store: Path) -> Cost:
+    return measure([sys.executable, str(HERE / "metaxy_resolve.py"), graph, str(store)], store)
+
+
+def generate(out: Path, graph: str, rows: int, *flags: str) -> None:
+    subprocess.run([str(GENERATE), "-graph", graph, "-rows", str(rows), "-out", str(out), *flags], check=True)
+
+
+def prepare(out: Path, graph: str, rows: int, files: str, leaf: str) -> None:
+    """Makes a store, its files written by Metaxy or by us."""
+    if files == "metaxy":
+        command = [sys.executable, str(HERE / "prepare.py"), "--graph", graph, "--rows", str(rows), "--out", str(out), "--leaf", leaf]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    else:
+        generate(out, graph, rows, "-order", files, "-leaf", leaf)
+
+
+def line(what: str, c: Cost) -> str:
+    read = f"{c.read:9.1f}" if c.read else f"{'':9}"
+    return f"{what:44} {c.wall:8.2f} {c.cpu:8.2f} {c.memory:9.0f} {read}   {c.counts}"
+
+
+def ratio(what: str, a: Cost, b: Cost) -> str:
+    return f"{what:44} {a.wall / b.wall:7.1f}x {a.cpu / b.cpu:7.1f}x {a.memory / b.memory:8.1f}x"
+
+
+def full(args: argparse.Namespace, folder: Path) -> None:
+    """Resolves that look at all rows, beside Metaxy's."""
+    for graph in args.graphs:
+        for files in args.files:
+            for state, leaf in (("new", "none"), ("stale", "full")):
+                store = folder / f"{graph}-{files}-{state}"
+                prepare(store, graph, args.rows, files, leaf)
+                mine, other = [], []
+                for _ in range(args.runs):
+                    if not args.ours_only:
+                        other.append(theirs(graph, store))
+                    mine.append(ours(graph, store))
+                what = f"{graph}, files {files}, {state}"
+                if other:
+                    if best(other).counts != best(mine).counts:
+                        raise SystemExit(f"{what}: Metaxy says {other[0].counts}, metaxy-pipes says {mine[0].counts}")
+                    print(line(f"{what}: Metaxy", best(other)))
+                print(line(f"{what}: metaxy-pipes", best(mine)), flush=True)
+                if other:
+                    print(ratio("  ratio", best(other), best(mine)), flush=True)
+                if state == "new":
+                    counted = best([ours(graph, store, "--limit", "1") for _ in range(args.runs)])
+                    print(line("  without writing the rows", counted), flush=True)
+                    if other:
+                        print(ratio("  ratio", best(other), counted), flush=True)
+                shutil.rmtree(store)
+
+
+def changed(args: argparse.Namespace, folder: Path) -> None:
+    """Resolves of what is recorded as settled, beside our own full one."""
+    store = folder / "settled"
+    generate(store, "simple", args.rows, "-changed", "0")
+    whole = best([ours("simple", store) for _ in range(args.runs)])
+    print(line("simple, files sorted, looking at all rows", whole), flush=True)
+    shutil.rmtree(store)
+    for share in (0, 0.0001, 0.01):
+        for how in ("clustered", "scattered")[: 2 if share else 1]:
+            generate(store, "simple", args.rows, "-settled", "-changed", str(int(args.rows * share)), "-changes", how)
+            cost = best([ours("simple", store) for _ in range(args.runs)])
+            what = f"  {share:.2%} changed since, {how}" if share else "  nothing changed since"
+            print(line(what, cost))
+            print(ratio("    ratio", whole, cost), flush=True)
+            shutil.rmtree(store)
 
 
 def main() -> None:
@@ -77,17 +145,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--graphs", nargs="+", default=["simple", "wide"], choices=["simple", "wide"])
+    parser.add_argument("--files", nargs="+", default=["metaxy", "sorted"], choices=["metaxy", "sorted", "shuffled"])
+    parser.add_argument("--ours-only", action="store_true", help="without Metaxy, which needs 1 GiB for each million samples")
+    parser.add_argument("--skip-changed", action="store_true", help="only resolves that look at all rows")
     args = parser.parse_args()
-    print(f"resolve of {args.rows:,} samples, a tenth of them stale; best of {args.runs} runs, {os.cpu_count()} cores")
-    print(f"{'graph':8} {'':14} {'seconds':>9} {'CPU s':>9} {'peak MiB':>9}   counts")
-    with tempfile.TemporaryDirectory() as folder:
-        for graph in args.graphs:
-            theirs, ours = compare(graph, args.rows, args.runs, Path(folder))
-            for name, c in (("Metaxy", theirs), ("metaxy-pipes", ours)):
-                print(f"{graph:8} {name:14} {c.wall:9.2f} {c.cpu:9.2f} {c.memory:9.0f}   {c.counts}")
-            print(
-                f"{graph:8} {'ratio':14} {theirs.wall / ours.wall:8.1f}x {theirs.cpu / ours.cpu:8.1f}x {theirs.memory / ours.memory:8.1f}x"
-            )
+    if args.ours_only:
+        args.files = [f for f in args.files if f != "metaxy"] or ["sorted"]
+    print(f"resolve of {args.rows:,} samples, best of {args.runs} runs, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(f"{'':44} {'seconds':>8} {'CPU s':>8} {'peak MiB':>9} {'MiB read':>9}   counts")
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        full(args, Path(folder))
+        if not args.skip_changed:
+            changed(args, Path(folder))
 
 
 if __name__ == "__main__":
