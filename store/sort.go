@@ -35,23 +35,9 @@ func SortRows(rec arrow.RecordBatch, by []string) (arrow.RecordBatch, []string, 
 // SortOrder returns the rows of all batches in ascending order of the columns; rows that are equal keep their order. It
 // reports false if a column is missing somewhere, has different types, or is of a type without a declared order.
 func SortOrder(batches []arrow.RecordBatch, by []string) ([]RowAt, bool) {
-	compare := make([]func(a, b RowAt) int, len(by))
-	var first []arrow.Array
-	for i, name := range by {
-		cols := make([]arrow.Array, len(batches))
-		for b, rec := range batches {
-			at := rec.Schema().FieldIndices(name)
-			if len(at) != 1 {
-				return nil, false
-			}
-			cols[b] = rec.Column(at[0])
-		}
-		if compare[i] = comparison(cols); compare[i] == nil {
-			return nil, false
-		}
-		if i == 0 {
-			first = cols
-		}
+	compare, first := rowComparer(batches, by)
+	if compare == nil {
+		return nil, false
 	}
 	var order []RowAt
 	for b, rec := range batches {
@@ -60,17 +46,47 @@ func SortOrder(batches []arrow.RecordBatch, by []string) ([]RowAt, bool) {
 		}
 	}
 	all := func(a, b RowAt) int {
-		for _, c := range compare {
-			if d := c(a, b); d != 0 {
-				return d
-			}
-		}
-		return cmp.Or(cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Row, b.Row))
+		return cmp.Or(compare(a, b), cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Row, b.Row))
 	}
 	if !slices.IsSortedFunc(order, all) {
 		sortByKey(order, keysOf(first), all)
 	}
 	return order, true
+}
+
+// RowComparer compares rows of several batches by the columns; nil where SortOrder reports false.
+func RowComparer(batches []arrow.RecordBatch, by []string) func(a, b RowAt) int {
+	compare, _ := rowComparer(batches, by)
+	return compare
+}
+
+// rowComparer returns the parts of the first column too.
+func rowComparer(batches []arrow.RecordBatch, by []string) (compare func(a, b RowAt) int, first []arrow.Array) {
+	columns := make([]func(a, b RowAt) int, len(by))
+	for i, name := range by {
+		cols := make([]arrow.Array, len(batches))
+		for b, rec := range batches {
+			at := rec.Schema().FieldIndices(name)
+			if len(at) != 1 {
+				return nil, nil
+			}
+			cols[b] = rec.Column(at[0])
+		}
+		if columns[i] = comparison(cols); columns[i] == nil {
+			return nil, nil
+		}
+		if i == 0 {
+			first = cols
+		}
+	}
+	return func(a, b RowAt) int {
+		for _, c := range columns {
+			if d := c(a, b); d != 0 {
+				return d
+			}
+		}
+		return 0
+	}, first
 }
 
 // Comparer compares the rows of a column in the order that Write.SortedBy declares; nil for types without one.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -33,6 +34,21 @@ func TestFaultAtEveryCall(t *testing.T) {
 			_, err := s.Delete(ctx, "f", deletion("x"))
 			return err
 		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["y"]`}},
+		{"optimize", func(ctx context.Context, s *s3parquet.Store) error {
+			_, err := s.Optimize(ctx, "f", store.Optimization{})
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["x"]`, `["y"]`}},
+		{"vacuum", func(ctx context.Context, s *s3parquet.Store) error {
+			_, err := s.Vacuum(ctx, "f", s3parquet.Vacuuming{Now: time.Now().Add(time.Hour)})
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["x"]`, `["y"]`}},
+		{"optimize and vacuum", func(ctx context.Context, s *s3parquet.Store) error {
+			if _, err := s.Optimize(ctx, "f", store.Optimization{}); err != nil {
+				return err
+			}
+			_, err := s.Vacuum(ctx, "f", s3parquet.Vacuuming{Now: time.Now().Add(time.Hour)})
+			return err
+		}, []string{`["a"]`, `["x"]`, `["y"]`}, []string{`["a"]`, `["x"]`, `["y"]`}},
 		{"restore", func(ctx context.Context, s *s3parquet.Store) error {
 			_, err := s.Restore(ctx, "f", 0)
 			return err

@@ -26,6 +26,7 @@ type Options struct {
 	S3             bucket.S3Options // zero means the usual AWS sources; not used for folders
 	TargetFileSize int64            // bytes per Parquet file; 0 means 128 MiB
 	CommitRetries  int              // attempts to win a commit; 0 means 20
+	SortMemory     int64            // bytes of rows that Optimize holds before it uses temporary files; 0 means 64 MiB
 	Maps           []string         // struct columns of texts that new tables have as maps; nil means none
 }
 
@@ -55,6 +56,9 @@ func Open(ctx context.Context, location string, o Options) (*Store, error) {
 func New(b bucket.Bucket, o Options) *Store {
 	if o.TargetFileSize <= 0 {
 		o.TargetFileSize = 128 << 20
+	}
+	if o.SortMemory <= 0 {
+		o.SortMemory = 64 << 20
 	}
 	return &Store{bucket: bucket.Meter(b), opts: o, tables: map[feature.Key]*delta.Table{}}
 }

@@ -171,11 +171,16 @@ var interval = regexp.MustCompile(`^(?:interval\s+)?(\d+)\s+(second|minute|hour|
 
 // retention is how long removed files are kept for readers of older versions.
 func (s *Snapshot) retention() time.Duration {
+	return s.duration("delta.deletedFileRetentionDuration", 7*24*time.Hour)
+}
+
+// duration reads a property of the table.
+func (s *Snapshot) duration(property string, otherwise time.Duration) time.Duration {
 	units := map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour,
 		"day": 24 * time.Hour, "week": 7 * 24 * time.Hour}
-	m := interval.FindStringSubmatch(s.MetaData.Configuration["delta.deletedFileRetentionDuration"])
+	m := interval.FindStringSubmatch(s.MetaData.Configuration[property])
 	if m == nil {
-		return units["week"]
+		return otherwise
 	}
 	const century = 100 * 365 * 24 * time.Hour
 	n, err := strconv.ParseInt(m[1], 10, 64)

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
 
 // readers is how many files of a log are read at the same time.
@@ -84,17 +85,62 @@ func (t *Table) loadOnce(ctx context.Context, last *Snapshot, version int64) (*S
 			return s, err
 		}
 	}
-	files, err := t.list(ctx, t.hint(ctx, version))
+	hint := t.hint(ctx, version)
+	s, err := t.loadFrom(ctx, hint, version)
+	if hint > 0 && errors.Is(err, store.ErrCorrupt) { // the commits before the damaged checkpoint may still be there
+		return t.loadFrom(ctx, 0, version)
+	}
+	return s, err
+}
+
+// loadFrom reads the log from a version on, which has a checkpoint or is 0, up to another one (negative: the newest).
+func (t *Table) loadFrom(ctx context.Context, from, version int64) (*Snapshot, error) {
+	files, err := t.list(ctx, from)
 	if err != nil {
 		return nil, err
-	}
-	if version >= 0 {
-		files = slices.DeleteFunc(files, func(f logFile) bool { return f.version > version })
 	}
 	if len(files) == 0 {
 		return nil, store.ErrNoTable
 	}
+	first := files[0].version
+	if version >= 0 {
+		files = slices.DeleteFunc(files, func(f logFile) bool { return f.version > version })
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("version %d: %w (the oldest is %d)", version, fs.ErrNotExist, first)
+	}
 	return t.replayFiles(ctx, files)
+}
+
+// Newest is Snapshot for those who delete what it does not name: it does not trust the listing alone, which some storages
+// bring up to date late, and asks for the commits after the last one that is listed.
+func (t *Table) Newest(ctx context.Context) (*Snapshot, error) {
+	s, err := t.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		name := commitName(s.Version + 1)
+		body, err := t.read(ctx, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return s, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		actions, err := decodeCommit(t.Bucket.URI(t.logPath(name)), body)
+		if err != nil {
+			return nil, err
+		}
+		r := replayFrom(s)
+		f := logFile{Object: bucket.Object{Name: t.logPath(name), Size: int64(len(body))}, version: s.Version + 1, commit: true}
+		if err := r.apply(f, actions); err != nil {
+			return nil, err
+		}
+		if s, err = r.finish(); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // catchUp reads the commits after a snapshot. It returns nil when the snapshot's own commit is not in the log any

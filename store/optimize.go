@@ -1,0 +1,39 @@
+package store
+
+import (
+	"context"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+)
+
+// An Optimizer moves the rows of feature tables into fewer files that are sorted, so that reading costs less. The rows stay
+// the same, all of them: history, deleted ones, and those of other feature versions.
+type Optimizer interface {
+	// Optimize rewrites files of the newest version of the feature's table where that pays. Rows that are equal in the
+	// columns that it sorts by keep their order, and all rows keep their place before whatever is appended later. Readers
+	// and writers go on meanwhile. If another one optimizes the same files, it leaves them to that one. Without a table,
+	// it returns an error wrapping ErrNoTable.
+	Optimize(ctx context.Context, key feature.Key, o Optimization) (Optimized, error)
+}
+
+// An Optimization says how to rewrite files.
+type Optimization struct {
+	// SortBy are the columns to sort by, as Write.SortedBy declares it. Rows without such a column, or with one of a type
+	// without a declared order, are moved as they are.
+	SortBy []string
+	// Least is how many files have to become one for that to pay; 0 means all that are small or not sorted.
+	Least int
+	// Marks returns the marks (see Write.Marks) that the commit is to set, given those of the version that it is made
+	// from. Nil sets none.
+	Marks func(marks map[string]int64, from, to int64) map[string]int64
+	// Info is recorded with the commits, like Write.Info.
+	Info map[string]string
+}
+
+// Optimized says what was done to a table.
+type Optimized struct {
+	Version                  int64 // of the table afterwards
+	Removed, Added           int   // files
+	BytesRemoved, BytesAdded int64
+	Rows                     int64 // that were moved
+}

@@ -1,0 +1,149 @@
+package s3parquet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/apache/arrow-go/v18/arrow"
+
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
+)
+
+var _ store.Optimizer = (*Store)(nil)
+
+// Optimize implements store.Optimizer: it merges small or unsorted files that follow each other into large sorted ones, a
+// commit for each merge. It holds a bounded part of the rows in memory and what does not fit in temporary files, no more than
+// about twice the size of eight full files. Partitioned tables, which only others make, are left alone.
+func (s *Store) Optimize(ctx context.Context, key feature.Key, o store.Optimization) (store.Optimized, error) {
+	t, err := s.table(key)
+	if err != nil {
+		return store.Optimized{}, err
+	}
+	base, err := t.Snapshot(ctx)
+	if err != nil {
+		return store.Optimized{}, fmt.Errorf("feature %s: %w", key, err)
+	}
+	m := &mover{store: s, table: t, o: o}
+	m.total.Version = base.Version
+	if err := m.run(ctx, base); err != nil {
+		return m.total, fmt.Errorf("feature %s: optimize %s: %w", key, t.URI(), err)
+	}
+	return m.total, nil
+}
+
+// A mover moves the rows of a table into other files.
+type mover struct {
+	store *Store
+	table *delta.Table
+	o     store.Optimization
+	total store.Optimized
+}
+
+func (m *mover) run(ctx context.Context, base *delta.Snapshot) error {
+	if err := base.Writable(); err != nil {
+		return err
+	}
+	if len(base.MetaData.PartitionColumns) > 0 {
+		return nil
+	}
+	t := tiering{sortBy: sortable(base.Schema, m.o.SortBy), target: m.store.opts.TargetFileSize, least: m.o.Least}
+	for _, group := range t.groups(base.Files) {
+		err := m.move(ctx, base, group, t.sortBy)
+		if errors.Is(err, store.ErrConflict) {
+			return nil // another one is at it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sortable returns the columns if rows can be sorted by them, else nil.
+func sortable(schema *arrow.Schema, by []string) []string {
+	for _, name := range by {
+		f, ok := store.Column(schema, name)
+		if !ok || !slices.Contains([]arrow.Type{arrow.STRING, arrow.INT64, arrow.INT32, arrow.INT16, arrow.INT8}, f.Type.ID()) {
+			return nil
+		}
+	}
+	return by
+}
+
+// move writes the rows of files that follow each other anew, and commits that in the place of the first of them.
+func (m *mover) move(ctx context.Context, base *delta.Snapshot, group []*delta.File, by []string) error {
+	w := &fileWriter{store: m.store, table: m.table, base: base, sortedBy: by}
+	err := w.writeAll(ctx, m.rows(ctx, base, group, by))
+	var version int64
+	if err == nil {
+		version, err = m.table.Update(ctx, base, m.plan(w, group))
+	}
+	if err != nil {
+		if undone(err) {
+			w.discard(ctx)
+		}
+		return err
+	}
+	m.total.Version = version
+	m.total.Removed += len(group)
+	m.total.Added += len(w.done)
+	m.total.BytesRemoved += sizes(group)
+	m.total.BytesAdded += w.bytes
+	m.total.Rows += w.rows
+	return nil
+}
+
+// rows yields the rows of some files in order.
+func (m *mover) rows(ctx context.Context, base *delta.Snapshot, group []*delta.File, by []string) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		part := *base
+		part.Files = group
+		snap := &snapshot{store: m.store, table: m.table, Snapshot: &part}
+		s := &sorter{by: by, budget: m.store.opts.SortMemory}
+		defer s.Close() // temporary files that are in nobody's way
+		for b, err := range snap.Scan(ctx, store.Query{}) {
+			if err == nil {
+				err = s.add(b.RecordBatch)
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+		}
+		s.rows()(yield)
+	}
+}
+
+// plan is the change that a merge makes to whatever version it is committed to.
+func (m *mover) plan(w *fileWriter, group []*delta.File) delta.Planner {
+	return func(_ context.Context, base *delta.Snapshot) (*delta.Change, error) {
+		c := &delta.Change{Schema: w.schema, Rows: w.rows, Moved: true, Info: m.o.Info, Operation: "OPTIMIZE",
+			Parameters: map[string]string{"predicate": "[]", "targetSize": fmt.Sprint(m.store.opts.TargetFileSize)},
+			Metrics:    map[string]int64{"num_removed_bytes": sizes(group)}}
+		for _, f := range group {
+			c.Removes = append(c.Removes, f.Name)
+		}
+		for _, add := range w.done {
+			add.Replaces = group[0].Name
+			c.Files = append(c.Files, add)
+		}
+		if m.o.Marks != nil && base != nil {
+			marks := (&snapshot{Snapshot: base}).Marks()
+			c.Marks = m.o.Marks(marks, base.Version, base.Version+1)
+		}
+		return c, nil
+	}
+}
+
+func sizes(files []*delta.File) int64 {
+	n := int64(0)
+	for _, f := range files {
+		n += f.Size
+	}
+	return n
+}

@@ -1,0 +1,247 @@
+package s3parquet_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
+)
+
+var byID = store.Optimization{SortBy: []string{"id"}}
+
+// twoColumns returns a batch with an id and a number for each row.
+func twoColumns(t *testing.T, rows ...[2]any) arrow.RecordBatch {
+	t.Helper()
+	id, n := array.NewStringBuilder(memory.DefaultAllocator), array.NewInt64Builder(memory.DefaultAllocator)
+	for _, row := range rows {
+		id.Append(row[0].(string))
+		n.Append(int64(row[1].(int)))
+	}
+	return array.NewRecordBatch(arrow.NewSchema([]arrow.Field{{Name: "id", Type: id.Type()}, {Name: "n", Type: n.Type()}}, nil),
+		[]arrow.Array{id.NewArray(), n.NewArray()}, int64(len(rows)))
+}
+
+// optimize rewrites table f.
+func optimize(t *testing.T, s *s3parquet.Store, o store.Optimization) store.Optimized {
+	t.Helper()
+	done, err := s.Optimize(t.Context(), "f", o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// What is there before an optimization is there after it, in the order of the ids; rows with one id keep their order, later
+// rows come after them, marks and older versions stay, and there is nothing left to optimize.
+func TestOptimize(t *testing.T) {
+	t.Parallel()
+	for name, open := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, s3parquet.Options{})
+			for i := range 25 {
+				w := write(twoColumns(t, [2]any{fmt.Sprint("id", i%4), i}, [2]any{"same", i}))
+				w.Marks = map[string]int64{"m": int64(i)}
+				appendRows(t, s, "f", w)
+			}
+			before := snapshot(t, s, "f")
+			rows := scanned(t, before, store.Query{})
+			done := optimize(t, s, byID)
+			if done.Removed != 25 || done.Added != 1 || done.Rows != 50 || done.Version != 25 || done.BytesAdded >= done.BytesRemoved {
+				t.Errorf("optimized: %+v", done)
+			}
+			after := snapshot(t, s, "f")
+			sorted := slices.Clone(rows)
+			slices.SortStableFunc(sorted, func(a, b string) int { return strings.Compare(idOf(t, a), idOf(t, b)) })
+			if got := scanned(t, after, store.Query{}); !slices.Equal(got, sorted) {
+				t.Errorf("rows are %q, want %q", got, sorted)
+			}
+			if got := scanned(t, before, store.Query{}); !slices.Equal(got, rows) {
+				t.Errorf("a reader of the version before sees %q", got)
+			}
+			if !maps.Equal(after.Marks(), map[string]int64{"m": 24}) || after.LastRemoval() != -1 {
+				t.Errorf("marks %v, last removal %d", after.Marks(), after.LastRemoval())
+			}
+			if again := optimize(t, s, byID); again != (store.Optimized{Version: 25}) {
+				t.Errorf("optimized again: %+v", again)
+			}
+			appendRows(t, s, "f", write(twoColumns(t, [2]any{"a", 99})))
+			if got := scanned(t, snapshot(t, s, "f"), store.Query{}); got[len(got)-1] != `["a",99]` {
+				t.Errorf("a later row stands at %q", got)
+			}
+		})
+	}
+}
+
+func idOf(t *testing.T, row string) string {
+	t.Helper()
+	var values []any
+	if err := json.Unmarshal([]byte(row), &values); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(values[0])
+}
+
+// The commit of an optimization is no change of data for other readers of the log, and sets the marks that it is asked for.
+func TestOptimizationInTheLog(t *testing.T) {
+	t.Parallel()
+	dir := openDir(t)
+	s := s3parquet.New(dir, s3parquet.Options{})
+	appendRows(t, s, "f", write(ids("b")))
+	w := write(ids("a"))
+	w.Marks = map[string]int64{"settled": 1}
+	appendRows(t, s, "f", w)
+	o := byID
+	o.Marks = func(marks map[string]int64, from, to int64) map[string]int64 {
+		return map[string]int64{"settled": marks["settled"] - from + to}
+	}
+	optimize(t, s, o)
+	if marks := snapshot(t, s, "f").Marks(); marks["settled"] != 2 {
+		t.Errorf("marks %v", marks)
+	}
+	r, err := dir.Get(t.Context(), "f.delta/_delta_log/00000000000000000002.json", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	adds, removes := 0, 0
+	for dec := json.NewDecoder(r); dec.More(); {
+		var a struct {
+			Add, Remove *struct {
+				DataChange bool              `json:"dataChange"`
+				Tags       map[string]string `json:"tags"`
+				Stats      string            `json:"stats"`
+			}
+			CommitInfo *struct{ Operation string }
+		}
+		if err := dec.Decode(&a); err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case a.Add != nil:
+			adds++
+			if a.Add.DataChange || a.Add.Tags["metaxy.sorted_by"] != `["id"]` || !strings.Contains(a.Add.Stats, `"minValues":{"id":"a"}`) {
+				t.Errorf("add %+v", a.Add)
+			}
+		case a.Remove != nil:
+			removes++
+			if a.Remove.DataChange {
+				t.Errorf("remove %+v", a.Remove)
+			}
+		case a.CommitInfo != nil && a.CommitInfo.Operation != "OPTIMIZE":
+			t.Errorf("the operation is %q", a.CommitInfo.Operation)
+		}
+	}
+	if adds != 1 || removes != 2 {
+		t.Errorf("%d files added, %d removed", adds, removes)
+	}
+}
+
+// Random histories of appends and optimizations, with files so small and memory so little that every path is taken: the
+// rows of each id stay in their order, and none is lost, for a reader that replays the log, one that begins at a checkpoint,
+// and the writer itself.
+func TestOptimizeKeepsTheOrderOfEachID(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(12) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			dir := openDir(t)
+			o := s3parquet.Options{TargetFileSize: 2000 + random.Int64N(4000), SortMemory: 1 + random.Int64N(3000)}
+			s := s3parquet.New(dir, o)
+			want, n, moved := map[string][]string{}, 0, 0
+			for range 40 {
+				if random.IntN(5) == 0 && n > 0 {
+					by := store.Optimization{SortBy: []string{"id"}, Least: random.IntN(4)}
+					if random.IntN(4) == 0 {
+						by.SortBy = []string{"nowhere"} // the files stay unsorted
+					}
+					moved += optimize(t, s, by).Removed
+					continue
+				}
+				var rows [][2]any
+				for range 1 + random.IntN(1+random.IntN(200)) {
+					id := fmt.Sprint("id", random.IntN(30))
+					rows = append(rows, [2]any{id, n})
+					want[id] = append(want[id], fmt.Sprintf("[%q,%d]", id, n))
+					n++
+				}
+				appendRows(t, s, "f", write(twoColumns(t, rows...)))
+			}
+			if moved == 0 {
+				t.Fatal("nothing was optimized")
+			}
+			for name, reader := range map[string]*s3parquet.Store{"writer": s, "new reader": s3parquet.New(dir, o)} {
+				got := map[string][]string{}
+				for _, row := range scanned(t, snapshot(t, reader, "f"), store.Query{}) {
+					got[idOf(t, row)] = append(got[idOf(t, row)], row)
+				}
+				if !maps.EqualFunc(got, want, slices.Equal) {
+					t.Errorf("%s: the rows differ: got %v, want %v", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+// Two optimizations and several writers at once: no row is lost or doubled, and no reader sees anything but all rows that
+// were committed before it looked.
+func TestOptimizeBesideWriters(t *testing.T) {
+	t.Parallel()
+	for name, open := range places {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := open(t, s3parquet.Options{CommitRetries: 1000})
+			const writers, each = 3, 15
+			appendRows(t, s, "f", write(ids("first")))
+			var group, readers sync.WaitGroup
+			done := make(chan struct{})
+			for w := range writers {
+				group.Go(func() {
+					for i := range each {
+						appendRows(t, s, "f", write(ids(fmt.Sprintf("w%d-%02d", w, i))))
+					}
+				})
+			}
+			for range 2 {
+				readers.Go(func() {
+					for last := 0; ; {
+						if _, err := s.Optimize(t.Context(), "f", byID); err != nil {
+							t.Errorf("Optimize: %v", err)
+							return
+						}
+						rows := scanned(t, snapshot(t, s, "f"), store.Query{})
+						if len(rows) < last {
+							t.Errorf("a reader sees %d rows after %d", len(rows), last)
+						}
+						last = len(rows)
+						select {
+						case <-done:
+							return
+						default:
+						}
+					}
+				})
+			}
+			group.Wait()
+			close(done)
+			readers.Wait()
+			rows := scanned(t, snapshot(t, s, "f"), store.Query{})
+			slices.Sort(rows)
+			if len(slices.Compact(rows)) != 1+writers*each {
+				t.Errorf("%d different rows, want %d", len(slices.Compact(rows)), 1+writers*each)
+			}
+		})
+	}
+}
