@@ -37,6 +37,8 @@ type Options struct {
 	Partition string
 	// Shard keeps only one of several equal parts of the samples; zero means all of them.
 	Shard Shard
+	// NoOptimize leaves the table's small files alone; false merges them after the run when there are many.
+	NoOptimize bool
 	// DryRun resolves and counts, and neither processes nor writes.
 	DryRun bool
 	// MemoryLimit is about how many bytes of memory finding out what there is to do may take (see engine.Options); what the

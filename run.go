@@ -49,11 +49,14 @@ func (j *job) run(ctx context.Context) (r Result, err error) {
 	err = j.execute(ctx, &r)
 	r = j.result(r)
 	r.Duration = time.Since(j.begin)
-	ctx = context.WithoutCancel(ctx) // what was done is reported also if the run was interrupted
+	telling := context.WithoutCancel(ctx) // what was done is reported also if the run was interrupted
 	if err == nil && !j.o.DryRun {
-		err = j.materialize(ctx, &r)
+		err = j.materialize(telling, &r)
 	}
-	return r, errors.Join(err, j.tell(ctx, r, err))
+	if err = errors.Join(err, j.tell(telling, r, err)); err == nil {
+		j.tidy(ctx)
+	}
+	return r, err
 }
 
 // execute resolves, processes, commits and cleans up.

@@ -30,6 +30,20 @@ type Optimization struct {
 	Info map[string]string
 }
 
+// tidyFiles is how many files Tidy wants to become one. Reading fewer costs less than rewriting them.
+const tidyFiles = 32
+
+// Tidy optimizes a feature's table when enough files have come together for it to pay, as o says otherwise. It does nothing
+// in a store that does not optimize.
+func Tidy(ctx context.Context, s Reader, key feature.Key, o Optimization) (Optimized, error) {
+	t, ok := Local(s).(Optimizer)
+	if !ok {
+		return Optimized{}, nil
+	}
+	o.Least = tidyFiles
+	return t.Optimize(ctx, key, o)
+}
+
 // Optimized says what was done to a table.
 type Optimized struct {
 	Version                  int64 // of the table afterwards

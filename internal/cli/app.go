@@ -62,7 +62,7 @@ func (a *app) root() *cobra.Command {
 		"memory to stay within, such as 512MiB (default: a quarter of the machine's or the container's)")
 	root.AddCommand(
 		a.graphCommand(), a.statusCommand(), a.resolveCommand(), a.explainCommand(), a.ingestCommand(), a.runCommand(),
-		a.readCommand(), a.describeCommand(), a.doctorCommand(), a.initCommand(), a.versionCommand(),
+		a.readCommand(), a.optimizeCommand(), a.vacuumCommand(), a.describeCommand(), a.doctorCommand(), a.initCommand(), a.versionCommand(),
 		a.pushCommand(), a.historyCommand(), a.diffCommand(), a.writeCommand(), a.deleteCommand(), a.restoreCommand(),
 		a.logCommand(), a.verifyCommand(), a.rebaseCommand(),
 	)

@@ -97,6 +97,7 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 	if err != nil {
 		return fmt.Errorf("ingest %s from %s: %w", f.Key(), ingest.Shown(flags.from), err)
 	}
+	e.tidy(ctx, f)
 	_, err = fmt.Fprintf(e.Stderr, "new=%d stale=%d unchanged=%d removed=%d\n",
 		res.New, res.Stale, res.Unchanged, res.Removed)
 	return err

@@ -59,6 +59,7 @@ func (a *app) runFlags(cmd *cobra.Command, in *runInput) {
 	flags.StringVar(&in.Partition, "partition", "", "only samples of this `PARTITION` (default: Dagster's)")
 	flags.Var(&in.Shard, "shard", "only part i of n, from 0, such as $JOB_COMPLETION_INDEX/8")
 	flags.DurationVar(&in.Grace, "grace", 0, "how long workers may go on after the run is told to stop (default 10s)")
+	flags.BoolVar(&in.NoOptimize, "no-optimize", false, "do not merge the table's small files when there are many")
 	flags.BoolVar(&in.DryRun, "dry-run", false, "resolve and count; neither process nor write")
 	flags.BoolVar(&in.Stats, "stats", false, statsHelp)
 	flags.BoolVar(&in.BatchArrow, "batch-arrow", false, "speak Arrow IPC with the external processor instead of JSON lines")

@@ -78,6 +78,7 @@ func (a *app) write(ctx context.Context, log *slog.Logger, name string, flags wr
 	if err != nil {
 		return fmt.Errorf("write %s from %s: %w", t.Feature.Key(), ingest.Shown(flags.from), err)
 	}
+	e.tidy(ctx, t.Feature)
 	_, err = fmt.Fprintf(e.Stderr, "rows=%d\n", rows)
 	return err
 }

@@ -83,6 +83,8 @@ type RunFlags struct {
 	Partition string
 	// Shard is this process's part of the increment; zero means all of it.
 	Shard Shard
+	// NoOptimize leaves small files alone; false merges them when there are many.
+	NoOptimize bool
 	// DryRun resolves and reports, and neither processes nor writes.
 	DryRun bool
 	// BatchArrow speaks Arrow IPC streams with an external processor; false means JSON lines.
