@@ -163,3 +163,20 @@ func (p *plan) examinedRows() int64 {
 	}
 	return n
 }
+
+// CarriedMarks are the marks that a commit has to repeat that makes the given version of a table without changing its
+// rows, such as a compaction, so that what is recorded about the snapshot's rows goes on to hold: that nothing is left to
+// do, and their digest. Nil says that nothing is recorded.
+func CarriedMarks(snap store.Snapshot, version int64) map[string]int64 {
+	marks := snap.Marks()
+	var out map[string]int64
+	for _, name := range []string{settledVersion, digestVersion} {
+		if v, ok := marks[name]; ok && v == snap.Version() {
+			if out == nil {
+				out = make(map[string]int64)
+			}
+			out[name] = version
+		}
+	}
+	return out
+}

@@ -201,3 +201,37 @@ func TestUnresolvableIsNotSettled(t *testing.T) {
 		t.Errorf("it is recorded as settled: %v", marks)
 	}
 }
+
+// A commit that changes no rows can carry on what is recorded about them; one that forgets to ends it.
+func TestCarriedMarks(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, xy("video"), xy("speech", feature.Dep{Feature: "video"}))
+	s.root("video", "1 a f", "2 b f")
+	s.run("speech")
+	snap := func() store.Snapshot {
+		snap, err := s.store.Snapshot(context.Background(), "speech")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return snap
+	}
+	commit := func(marks map[string]int64) {
+		if _, err := s.store.Append(context.Background(), "speech", store.Write{Marks: marks}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if marks := CarriedMarks(snap(), 9); marks != nil {
+		t.Errorf("of a table without records %v is carried", marks)
+	}
+	marks := s.resolve("speech").SettledMarks(snap().Version() + 1)
+	maps.Copy(marks, s.digest("speech").Marks(s.feature("speech"), snap().Version()+1))
+	commit(marks)
+	commit(CarriedMarks(snap(), snap().Version()+1))
+	if !s.resolve("speech").Settled() || !s.digest("speech").recorded {
+		t.Error("what was carried does not hold")
+	}
+	commit(map[string]int64{"other": 1})
+	if s.resolve("speech").Settled() || s.digest("speech").recorded || CarriedMarks(snap(), 9) != nil {
+		t.Error("what was not carried holds")
+	}
+}
