@@ -22,6 +22,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/cli"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes/databricks"
+	"github.com/metaxy-pipes/metaxy-pipes/pipes/s3pipes"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -80,8 +82,9 @@ func Command(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 
 // A program is a command line with steps.
 type program struct {
-	steps   map[feature.Key]Step
-	running atomic.Bool // the run command has a session, which answers signals
+	steps     map[feature.Key]Step
+	bootstrap pipes.ArgParams // options of Dagster Pipes on the command line
+	running   atomic.Bool     // the run command has a session, which answers signals
 
 	mu       sync.Mutex
 	external []*external // of the run command
@@ -93,7 +96,8 @@ func (p *program) main(ctx context.Context, args []string, stdin io.Reader, stdo
 		fmt.Fprintln(stderr, err)
 		return cli.ExitSetup
 	}
-	return cli.Main(ctx, args[1:], c, stdin, stdout, stderr)
+	p.bootstrap = pipes.ArgParams{Args: args[1:]}
+	return cli.Main(ctx, p.bootstrap.Rest(), c, stdin, stdout, stderr)
 }
 
 // describe is what the common commands need to know of the steps.
@@ -169,10 +173,13 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	defer p.killAtSecondSignal()()
 	o := options(e, f)
 	var results Results
-	err := pipes.Run(ctx, &pipes.Options{
-		Log: e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
+	opts := &pipes.Options{
+		Params: pipes.AnyParams{pipes.EnvParams{}, p.bootstrap},
+		Log:    e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
 		ExitStatus: func(error) int { return cli.ExitInterrupted },
-	}, func(ctx context.Context, s *pipes.Session) error {
+	}
+	opts.Context, opts.Messages = channel(e.Config.Pipes.Channel)
+	err := pipes.Run(ctx, opts, func(ctx context.Context, s *pipes.Session) error {
 		steps, err := p.choose(s, e, f)
 		if err != nil {
 			return err
@@ -191,6 +198,21 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 		return &cli.ExitError{Code: exitCode(ctx, err)}
 	}
 	return nil
+}
+
+// channel returns where Dagster's context and messages are, as the configuration names it. The parameters that Dagster
+// passes do not tell: those of S3, Google and Azure look the same, and those of Databricks like those of a file.
+func channel(name string) (pipes.ContextLoader, pipes.MessageOpener) {
+	switch name {
+	case "s3":
+		blobs := s3pipes.New(nil)
+		return blobs, blobs
+	case "dbfs":
+		return databricks.DBFS{}, databricks.DBFS{}
+	case "volumes":
+		return databricks.Volumes{}, databricks.Volumes{}
+	}
+	return pipes.DefaultContext{}, pipes.DefaultMessages{}
 }
 
 // killAtSecondSignal ends external processors, which would otherwise outlive a run that is ended at once.

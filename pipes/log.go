@@ -148,9 +148,7 @@ func (s *Session) writeLogOr(ctx context.Context, m *Message, err error, level s
 	if err == nil {
 		return s.writeLog(ctx, m, level == "DEBUG")
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.logErrs.add(1, err)
+	s.lost(err)
 	return err
 }
 
@@ -195,5 +193,5 @@ func (l *lostRecords) err() error {
 	if l.count == 0 {
 		return nil
 	}
-	return fmt.Errorf("deliver %d log records: %w", l.count, errors.Join(l.kinds...))
+	return fmt.Errorf("deliver %d log records or pieces of output: %w", l.count, errors.Join(l.kinds...))
 }

@@ -89,6 +89,26 @@ func (p ArgParams) LoadParams() (contextParams, messagesParams json.RawMessage, 
 	return loadParams(lookup, func(name string) string { return "option " + option(name) })
 }
 
+// Rest returns the arguments without the two options and their values, for the program's own parser.
+func (p ArgParams) Rest() []string {
+	args := p.Args
+	if args == nil {
+		args = os.Args[1:]
+	}
+	rest := make([]string, 0, len(args))
+	for i := 0; i < len(args); i++ {
+		switch name, _, joined := strings.Cut(args[i], "="); {
+		case args[i] == "--":
+			return append(rest, args[i:]...)
+		case name != option(ContextVar) && name != option(MessagesVar):
+			rest = append(rest, args[i])
+		case !joined:
+			i++ // its value
+		}
+	}
+	return rest
+}
+
 // option returns the command line spelling of a bootstrap name.
 func option(name string) string {
 	return "--" + strings.ReplaceAll(strings.ToLower(name), "_", "-")

@@ -116,6 +116,22 @@ func TestArgParams(t *testing.T) {
 	}
 }
 
+func TestArgParamsRest(t *testing.T) {
+	t.Parallel()
+	const contextOption, messagesOption = "--dagster-pipes-context", "--dagster-pipes-messages"
+	for _, test := range []struct{ args, want string }{
+		{"run -v " + contextOption + " C " + messagesOption + " M x", "run -v x"},
+		{contextOption + "=C --a=b " + messagesOption + "=M", "--a=b"},
+		{"run -- " + contextOption + " C", "run -- " + contextOption + " C"},
+		{"x " + contextOption, "x"},
+		{contextOption + "-file C", contextOption + "-file C"},
+	} {
+		if got := strings.Join(pipes.ArgParams{Args: strings.Fields(test.args)}.Rest(), " "); got != test.want {
+			t.Errorf("Rest of %q = %q, want %q", test.args, got, test.want)
+		}
+	}
+}
+
 func TestMapParams(t *testing.T) {
 	t.Parallel()
 	event := pipes.MapParams{"user": 1, pipes.ContextVar: pack(t, `{"n": 1}`), pipes.MessagesVar: pack(t, `{"n": 2}`)}

@@ -131,7 +131,7 @@ func TestQueuedRecordsAreCountedWhenLost(t *testing.T) {
 	channel.err = errors.New("disk full")
 	close(channel.permits)
 	err := s.Close()
-	if !errors.Is(err, channel.err) || !strings.Contains(err.Error(), "deliver 21 log records") {
+	if !errors.Is(err, channel.err) || !strings.Contains(err.Error(), "deliver 21 log records or pieces of output") {
 		t.Errorf("Close() = %v, want the number of lost records", err)
 	}
 }

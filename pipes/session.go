@@ -45,8 +45,9 @@ type Session struct {
 	attached bool
 	logger   *slog.Logger
 
-	limit int // length of the longest message
-	queue *logQueue
+	limit   int // length of the longest message
+	queue   *logQueue
+	capture *capture // nil if output is not forwarded
 
 	mu           sync.Mutex // held while a message is written
 	writer       MessageWriter
@@ -74,10 +75,9 @@ func Open(ctx context.Context, opts *Options) (*Session, error) {
 	s := newSession(writer, o)
 	s.attached = true
 	s.logger = slog.New(&logHandler{session: s, level: o.Level})
-	if err := s.open(ctx, o, contextParams); err != nil {
+	if err := s.open(ctx, o, contextParams, messagesParams); err != nil {
 		return nil, fmt.Errorf("pipes: %w", errors.Join(err, s.CloseWithError(err)))
 	}
-	s.warnUnsupported(ctx, messagesParams)
 	return s, nil
 }
 
@@ -129,7 +129,7 @@ func newSession(writer MessageWriter, o Options) *Session {
 
 // open sends the opened message and loads the context, in this order, so that Dagster hears of a context that does not
 // load.
-func (s *Session) open(ctx context.Context, o Options, contextParams json.RawMessage) error {
+func (s *Session) open(ctx context.Context, o Options, contextParams, messagesParams json.RawMessage) error {
 	extras := map[string]any{}
 	if a, ok := s.writer.(Announcer); ok && a.OpenedExtras() != nil {
 		extras = a.OpenedExtras()
@@ -137,6 +137,7 @@ func (s *Session) open(ctx context.Context, o Options, contextParams json.RawMes
 	if err := s.send(ctx, MethodOpened, map[string]any{"extras": extras}); err != nil {
 		return fmt.Errorf("send opened message: %w", err)
 	}
+	s.forwardOutput(ctx, messagesParams)
 	data, err := o.Context.LoadContext(ctx, contextParams)
 	if err != nil {
 		return fmt.Errorf("load context: %w", err)
@@ -145,16 +146,31 @@ func (s *Session) open(ctx context.Context, o Options, contextParams json.RawMes
 	return nil
 }
 
-// warnUnsupported tells Dagster of a wish in its messages payload that is not granted.
-func (s *Session) warnUnsupported(ctx context.Context, messagesParams json.RawMessage) {
-	params, err := decodeObject(messagesParams)
-	if err != nil {
+// forwardOutput begins to forward stdout and stderr, if the messages payload asks for it and messages do not go there
+// themselves. What cannot be done is told to Dagster.
+func (s *Session) forwardOutput(ctx context.Context, messagesParams json.RawMessage) {
+	if _, shared := s.writer.(interface{ sharesStream() }); shared {
 		return
 	}
-	if wanted, err := member[bool](params, "include_stdio_in_messages"); err == nil && wanted {
-		s.logger.WarnContext(ctx, "this program does not forward its stdout and stderr through Pipes; see the log of "+
-			"the process itself")
+	params, err := decodeObject(messagesParams)
+	if err != nil {
+		return // the channel was opened by something else than an object
 	}
+	wanted, err := member[bool](params, "include_stdio_in_messages")
+	if err == nil && wanted {
+		s.capture, err = startCapture(s)
+	}
+	if err != nil {
+		s.logger.WarnContext(ctx, "stdout and stderr are not forwarded to Dagster; see the log of the process itself",
+			"reason", err)
+	}
+}
+
+// lost counts something that could not be delivered, to be told by Close.
+func (s *Session) lost(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.logErrs.add(1, err)
 }
 
 // Data returns the step's context. It does not change during the session.
@@ -222,6 +238,7 @@ func (s *Session) CloseWithError(err error) error {
 // close sends the closed message, exactly once, and closes the channel.
 func (s *Session) close(cause error, pcs []uintptr) error {
 	m, err := s.encodeClosed(cause, pcs)
+	s.capture.stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

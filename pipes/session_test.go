@@ -81,7 +81,7 @@ func TestCloseTellsWhatWasLost(t *testing.T) {
 			t.Errorf("Close() = %v, want it to tell of %v", err, want)
 		}
 	}
-	if err == nil || !strings.Contains(err.Error(), "1000 log records") || strings.Count(err.Error(), "disk full") != 2 {
+	if err == nil || !strings.Contains(err.Error(), "1000 log records or pieces of output") || strings.Count(err.Error(), "disk full") != 2 {
 		t.Errorf("Close() = %v, want the number of records, and each reason once", err)
 	}
 	if err := session.Close(); err != nil || channel.closed != 1 {
@@ -221,27 +221,6 @@ func TestInvalidReportsAreNotSent(t *testing.T) {
 		if err := session.Send(t.Context(), json.RawMessage(ok)); err != nil {
 			t.Errorf("%.20s…: %v", ok, err)
 		}
-	}
-}
-
-func TestUnsupportedForwardingIsSaid(t *testing.T) {
-	t.Parallel()
-	params, path := messagesFile(t, "")
-	params = strings.Replace(params, "false", "true", 1)
-	session, err := pipes.Open(t.Context(), bootstrap(t, `{"data": {}}`, params))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Close(); err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	messages := decodeLines(t, text)
-	if methods(messages) != "opened log closed" || !strings.Contains(string(messages[1].Params), `"WARNING"`) {
-		t.Errorf("messages: %s", text)
 	}
 }
 

@@ -103,6 +103,9 @@ func (w *streamWriter) writeBatch(messages []*Message) (n int, err error) {
 // stderr, so that a longer line does not come back whole from a pod's log.
 func (w *streamWriter) SafeLength() int { return 16 << 10 }
 
+// sharesStream tells that messages go where the process's own output goes.
+func (w *streamWriter) sharesStream() {}
+
 // Close implements [MessageWriter]; the stream is not the session's to close.
 func (w *streamWriter) Close() error { return nil }
 
@@ -130,3 +133,6 @@ func (w *bufferedWriter) Close() error {
 	}
 	return w.out.writeLines(w.buf.Bytes())
 }
+
+// sharesStream tells that messages go where the process's own output goes.
+func (w *bufferedWriter) sharesStream() {}

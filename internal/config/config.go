@@ -78,4 +78,6 @@ type Pipes struct {
 
 	// MaterializationID is the default of --materialization-id of write, delete and rebase.
 	MaterializationID string
+	// Channel is where Dagster Pipes has its context and messages: s3, dbfs, volumes, or "" for a file or stream.
+	Channel string
 }

@@ -22,9 +22,15 @@ func readPipes(s *section) Pipes {
 		ProcessorEnv:  s.listOrOne("processor_env"),
 
 		MaterializationID: s.text("materialization_id"),
+		Channel:           s.text("pipes_channel"),
 	}
 	if p.Orphaned != "" && p.Orphaned != "keep" && p.Orphaned != "delete" {
 		s.fail("orphaned", `expected "keep" or "delete"`)
+	}
+	switch p.Channel {
+	case "", "s3", "dbfs", "volumes":
+	default:
+		s.fail("pipes_channel", `expected "s3", "dbfs" or "volumes"; without it messages go where Dagster's payload says`)
 	}
 	s.finish()
 	return p
