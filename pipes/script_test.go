@@ -225,3 +225,13 @@ func decodeLines(t *testing.T, text []byte) []pipes.Message {
 	}
 	return messages
 }
+
+// readMessages returns the messages of a file.
+func readMessages(t *testing.T, path string) []pipes.Message {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decodeLines(t, text)
+}
