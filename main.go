@@ -187,6 +187,10 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 		results, err = Run(ctx, s, o, steps...)
 		return err
 	})
+	if errors.Is(err, pipes.ErrElsewhere) {
+		err = setupf("%w; if it is S3, DBFS or a volume, say so: [ext.metaxy_pipes] pipes_channel = \"s3\" (or \"dbfs\", "+
+			"\"volumes\"), or METAXY_EXT__METAXY_PIPES__PIPES_CHANNEL", err)
+	}
 	if err != nil { // before the summary, which is the last line
 		fmt.Fprintln(e.Stderr, "error:", printable(err.Error()))
 	}

@@ -63,8 +63,7 @@ func (d DefaultMessages) OpenMessages(_ context.Context, params json.RawMessage)
 		}
 		return &bufferedWriter{out: out}, nil
 	}
-	return nil, fmt.Errorf("expected one of the keys path, stdio and buffered_stdio, got %s; another channel has to be "+
-		"chosen by Options.Messages", o.keys())
+	return nil, fmt.Errorf("expected one of the keys path, stdio and buffered_stdio, got %s: %w", o.keys(), ErrElsewhere)
 }
 
 // stream returns the standard stream that the value of a key names.

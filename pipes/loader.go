@@ -3,6 +3,7 @@ package pipes
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 )
@@ -11,6 +12,10 @@ import (
 type ContextLoader interface {
 	LoadContext(ctx context.Context, params json.RawMessage) (*ContextData, error)
 }
+
+// ErrElsewhere is wrapped by the errors of [DefaultContext] and [DefaultMessages] about payloads that name another place
+// than a file or a stream, such as an object store.
+var ErrElsewhere = errors.New("pipes: another place has to be chosen by Options.Context and Options.Messages")
 
 // DefaultContext loads a context from the file that the payload's key path names, or else from its key data.
 type DefaultContext struct{}
@@ -32,8 +37,7 @@ func (DefaultContext) LoadContext(_ context.Context, params json.RawMessage) (*C
 			return nil, err
 		}
 	case !o.has("data"):
-		return nil, fmt.Errorf("expected one of the keys path and data, got %s; another place has to be chosen by "+
-			"Options.Context", o.keys())
+		return nil, fmt.Errorf("expected one of the keys path and data, got %s: %w", o.keys(), ErrElsewhere)
 	}
 	data := new(ContextData)
 	if err := data.UnmarshalJSON(text); err != nil {
