@@ -102,3 +102,31 @@ func ExampleSession_Materialize() {
 	// {"__dagster_pipes_version":"0.1","method":"closed","params":{}}
 	// <nil>
 }
+
+// A function of AWS Lambda is called again and again in one process, each time with a session of its own. Dagster's
+// PipesLambdaClient puts the parameters into the event, beside the caller's own keys, and reads the messages from the
+// function's log.
+func ExampleMapParams() {
+	handler := func(ctx context.Context, event map[string]any) error {
+		opts := &pipes.Options{
+			Params:   pipes.MapParams(event),
+			Messages: pipes.DefaultMessages{Stdout: pipes.NewStreamOutput(os.Stdout)},
+		}
+		return pipes.Run(ctx, opts, func(ctx context.Context, s *pipes.Session) error {
+			return s.Send(ctx, "hello from "+s.Data().RunID)
+		})
+	}
+	for _, run := range []string{"r1", "r2"} {
+		event := map[string]any(stdout(pipes.ContextData{RunID: run}).Params.(pipes.MapParams))
+		if err := handler(context.Background(), event); err != nil {
+			fmt.Println(err)
+		}
+	}
+	// Output:
+	// {"__dagster_pipes_version":"0.1","method":"opened","params":{"extras":{}}}
+	// {"__dagster_pipes_version":"0.1","method":"report_custom_message","params":{"payload":"hello from r1"}}
+	// {"__dagster_pipes_version":"0.1","method":"closed","params":{}}
+	// {"__dagster_pipes_version":"0.1","method":"opened","params":{"extras":{}}}
+	// {"__dagster_pipes_version":"0.1","method":"report_custom_message","params":{"payload":"hello from r2"}}
+	// {"__dagster_pipes_version":"0.1","method":"closed","params":{}}
+}
