@@ -34,6 +34,7 @@ class Round:
     forged: float  # share of the stored samples that get a row from the future
     runners: list[Runner]
     actions: list[Action]
+    tidy: list[float]  # how long each optimize and vacuum beside the runners may take before it is killed
 
 
 @dataclass
@@ -63,6 +64,7 @@ def _round(rng: random.Random, p: Plan, first: bool) -> Round:
         forged=0 if first else rng.choice([0, 0, 0.2]),
         runners=runners,
         actions=sorted((_action(rng, p, count) for _ in range(rng.randint(0, 3))), key=lambda a: a.at),
+        tidy=[rng.choice([rng.uniform(0, 0.2), 20]) for _ in range(rng.choice([0, 0, 2, 4]))],
     )
 
 

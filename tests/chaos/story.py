@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -59,7 +60,7 @@ class Story:
         self.ledger = Ledger(plan.feature, self.place, self.log)
         self.rng = random.Random(plan.seed + 1)  # of what the plan leaves open: which samples
         self.next_id = self.next_version = self.next_run = 0
-        self.counts = {"rounds": 0, "runs": 0, "kill": 0, "term": 0, "int": 0, "stop": 0, "break": 0, "ingests killed": 0}
+        self.counts = {"rounds": 0, "runs": 0, "kill": 0, "term": 0, "int": 0, "stop": 0, "break": 0, "ingests killed": 0, "tidying killed": 0}
 
     def tell(self) -> dict[str, int]:
         """Returns what was done. Raises Violation when something does not hold."""
@@ -92,10 +93,25 @@ class Story:
         if r.forged:
             self.ledger.forge(self.rng, r.forged)
         started = [self.start(spec) for spec in r.runners]
+        tidying = threading.Thread(target=self.tidy, args=(r.tidy,))
+        tidying.start()
         self.act(r.actions, started)
         for one in started:
             self.wait(one)
+        tidying.join()
         self.check(started)
+
+    def tidy(self, patience: list[float]) -> None:
+        """Runs optimize and vacuum in turn, each for so long. They may fail, say on a full disk; what matters is what they leave."""
+        for i, seconds in enumerate(patience):
+            process = subprocess.Popen(self.command(self.product, ["optimize", "vacuum"][i % 2], self.plan.feature), cwd=self.folder,
+                                       env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                self.counts["tidying killed"] += 1
 
     def change(self, r: Round) -> None:
         """Changes what the sources are."""
@@ -198,7 +214,7 @@ class Story:
             raise Violation("processes outlive their runner: " + "; ".join(Path(f"/proc/{p}/cmdline").read_text() for p in left))
         if files := [str(p) for p in self.temp.rglob("*")]:
             raise Violation(f"files are left in TMPDIR: {files}")
-        hard = self.counts["kill"] + self.counts["break"] + self.counts["ingests killed"]
+        hard = self.counts["kill"] + self.counts["break"] + self.counts["ingests killed"] + self.counts["tidying killed"]
         if any(f["name"] == "exit" for r in self.plan.rounds for s in r.runners if s.kind == "compiled" for f in s.faults):
             hard += 1
         if not hard and (files := [str(p) for p in self.folder.rglob(".metaxy-tmp-*")]):
