@@ -37,7 +37,20 @@ type storyteller struct {
 func (s *storyteller) chapters() []func(context.Context, store.Store) error {
 	first := []string{`{"id":"a","path":"1"}`, `{"id":"b","path":"1"}`, `{"id":"c","path":"1"}`, `{"id":"d","path":"1"}`}
 	second := []string{`{"id":"a","path":"1"}`, `{"id":"b","path":"2"}`, `{"id":"d","path":"2"}`, `{"id":"e","path":"2"}`}
-	return []func(context.Context, store.Store) error{s.ingest(first), s.run(false), s.ingest(second), s.run(true), s.read}
+	return []func(context.Context, store.Store) error{s.ingest(first), s.run(false), s.ingest(second), s.run(true), optimize, vacuum,
+		s.read}
+}
+
+// optimize puts the rows of the table of crops into one file.
+func optimize(ctx context.Context, st store.Store) error {
+	_, err := st.(*s3parquet.Store).Optimize(ctx, "video/crop", store.Optimization{})
+	return err
+}
+
+// vacuum deletes at once what optimize has replaced, since nobody else is reading.
+func vacuum(ctx context.Context, st store.Store) error {
+	_, err := st.(*s3parquet.Store).Vacuum(ctx, "video/crop", s3parquet.Vacuuming{Retain: time.Nanosecond, Now: time.Now().Add(time.Second)})
+	return err
 }
 
 // storyEnd is what the table of crops holds at the end.
@@ -180,8 +193,8 @@ func (s *storyteller) check() error {
 }
 
 // TestStoryWithFaultAtEveryCall lets each call of a whole story fail in each way: ingest, run, ingest of changes, run,
-// read. Whatever fails, nothing is lost, doubled or computed in vain, and the end is that of an undisturbed story. Unless
-// METAXY_EVERY_FAULT is 1, as in make test, it takes one call of seven, in each way another one.
+// optimize, vacuum, read. Whatever fails, nothing is lost, doubled or computed in vain, and the end is that of an undisturbed story. Unless
+// METAXY_EVERY_FAULT is 1, as in make test, it takes one call of thirteen, in each way another one.
 func TestStoryWithFaultAtEveryCall(t *testing.T) {
 	t.Parallel()
 	for _, mode := range buckettest.Modes() {
@@ -194,7 +207,7 @@ func TestStoryWithFaultAtEveryCall(t *testing.T) {
 				ts := newTables(t, graph)
 				hit, first, step := int64(0), int64(0), int64(1)
 				if os.Getenv("METAXY_EVERY_FAULT") != "1" {
-					first, step = int64(mode), 7
+					first, step = int64(mode), 13
 				}
 				for n := first; ; n += step {
 					memory := &buckettest.Memory{}
