@@ -103,7 +103,7 @@ func (p *program) main(ctx context.Context, args []string, stdin io.Reader, stdo
 // describe is what the common commands need to know of the steps.
 func (p *program) describe(name string, steps []Step) (cli.Program, error) {
 	p.steps = map[feature.Key]Step{}
-	c := cli.Program{Name: name[strings.LastIndexByte(name, '/')+1:], Run: p.run, Processors: map[feature.Key]string{}}
+	c := cli.Program{Name: name[strings.LastIndexByte(name, '/')+1:], Run: p.run, Tell: tell, Processors: map[feature.Key]string{}}
 	var graphs []*feature.Graph
 	for _, s := range steps {
 		if s.Graph != nil {
@@ -219,6 +219,28 @@ func channel(name string) (pipes.ContextLoader, pipes.MessageOpener) {
 	return pipes.DefaultContext{}, pipes.DefaultMessages{}
 }
 
+// tell is for commands that only look: what they found out goes to Dagster, if it launched this process.
+func tell(ctx context.Context, payload any, failed error) error {
+	if !launched() {
+		return nil
+	}
+	s, err := pipes.Open(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if failed == nil {
+		failed = s.Send(ctx, map[string]any{"metaxy_pipes": payload})
+		return errors.Join(failed, s.CloseWithError(failed))
+	}
+	return s.CloseWithError(failed)
+}
+
+// launched reports whether Dagster launched this process.
+func launched() bool {
+	_, _, err := pipes.EnvParams{}.LoadParams()
+	return !errors.Is(err, pipes.ErrNotPipes)
+}
+
 // killAtSecondSignal ends external processors, which would otherwise outlive a run that is ended at once.
 func (p *program) killAtSecondSignal() (stop func()) {
 	signals, done := make(chan os.Signal, 2), make(chan struct{})
@@ -296,7 +318,7 @@ func (p *program) choose(s *pipes.Session, e *cli.Env, f cli.RunFlags) ([]Step, 
 	for _, key := range keys {
 		step := p.steps[key]
 		step.Graph, step.Feature, step.Hashing = e.Graph, key, e.Hashing
-		step.Store = func(context.Context) (store.Store, error) { return borrowed{e.Store}, nil }
+		step.Store = func(context.Context) (store.Store, error) { return named{borrowed{e.Store}, e.StoreInfo}, nil }
 		if len(f.Command) > 0 {
 			x := &external{args: f.Command, env: f.ProcessorEnv, arrow: f.BatchArrow}
 			step.Process = x

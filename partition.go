@@ -2,6 +2,7 @@ package metaxy
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -15,16 +16,20 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 )
 
-// A partition is what the columns of a run's samples must hold. Nil is no restriction.
+// A partition, or several of a range, is what the columns of a run's samples must hold. Nil is no restriction.
 type partition struct {
 	columns []string
-	values  []string
-	window  *pipes.TimeWindow // for columns of times
+	keys    [][]string        // of each partition, a value for each column
+	texts   map[string]bool   // the keys of several partitions with one column
+	window  *pipes.TimeWindow // for columns of times; that of the whole range
 }
 
 // partitionOf finds out which partition a run of the feature is for: from the options, else from Dagster. The column is
-// that of COLUMN=VALUE, else the one that the Dagster definitions or the feature's metadata name in partition_by.
-func partitionOf(f *feature.Feature, asked string, data *pipes.ContextData, by json.RawMessage) (*partition, error) {
+// that of COLUMN=VALUE, else the one that the Dagster definitions or the feature's metadata name in partition_by. Dagster
+// itself names only the ends of a range of partitions; its definitions can pass all the keys.
+func partitionOf(
+	f *feature.Feature, asked string, data *pipes.ContextData, by json.RawMessage, all []string,
+) (*partition, error) {
 	if by == nil {
 		if v, ok := f.Spec().Metadata["partition_by"]; ok {
 			by, _ = json.Marshal(v)
@@ -34,35 +39,53 @@ func partitionOf(f *feature.Feature, asked string, data *pipes.ContextData, by j
 	if err != nil {
 		return nil, err
 	}
-	value := asked
+	values := []string{asked}
 	if asked == "" {
-		if value = data.Partition; value == "" {
+		switch {
+		case data.Partition != "":
+			values = []string{data.Partition}
+		case len(all) > 0:
+			values = all
+		default:
 			return nil, rangeProblem(data)
 		}
 	} else if col, v, ok := strings.Cut(asked, "="); ok && (len(dims) == 0 || len(dims) == 1 && dims[0] == col) {
-		return &partition{columns: []string{col}, values: []string{v}}, nil
+		return &partition{columns: []string{col}, keys: [][]string{{v}}}, nil
 	}
 	if len(dims) == 0 {
 		return nil, setupf("partition %q of %s: no column is named that holds it; say COLUMN=VALUE, or set partition_by in "+
-			"the feature's metadata or in the Dagster definition", value, f.Key())
+			"the feature's metadata or in the Dagster definition", values[0], f.Key())
 	}
-	p := &partition{columns: dims, values: []string{value}}
+	p := &partition{columns: dims, texts: map[string]bool{}}
 	if asked == "" {
 		p.window = data.Window
 	}
-	if len(dims) > 1 {
-		if p.values = strings.Split(value, "|"); len(p.values) != len(dims) {
-			return nil, setupf("partition %q of %s: expected %d values joined by |, for the columns %q",
-				value, f.Key(), len(dims), dims)
+	for _, value := range values {
+		key := []string{value}
+		if len(dims) > 1 {
+			if key = strings.Split(value, "|"); len(key) != len(dims) {
+				return nil, setupf("partition %q of %s: expected %d values joined by |, for the columns %q",
+					value, f.Key(), len(dims), dims)
+			}
 		}
+		p.keys, p.texts[value] = append(p.keys, key), true
 	}
 	return p, nil
+}
+
+// String names the partition, and of several the first.
+func (p *partition) String() string {
+	text := strings.Join(p.keys[0], "|")
+	if n := len(p.keys) - 1; n > 0 {
+		text += fmt.Sprintf(" and %d more", n)
+	}
+	return text
 }
 
 // rangeProblem refuses a range of partitions, which would otherwise be taken for all of them.
 func rangeProblem(data *pipes.ContextData) error {
 	if r := data.KeyRange; r != nil && r.Start != r.End {
-		return setupf("Dagster asks for the partitions from %q to %q in one run; run one partition at a time", r.Start, r.End)
+		return setupf("Dagster asks for the partitions from %q to %q in one run; run one partition at a time, or pass the keys in the extras, as metaxy_pipes does", r.Start, r.End)
 	}
 	return nil
 }
@@ -96,7 +119,7 @@ func (p *partition) check(f *feature.Feature, schema *arrow.Schema) error {
 	for _, name := range p.columns {
 		fields, ok := schema.FieldsByName(name)
 		if !ok {
-			return setupf("partition %q of %s: the samples have no column %q, only %q", strings.Join(p.values, "|"), f.Key(), name,
+			return setupf("partition %q of %s: the samples have no column %q, only %q", p.String(), f.Key(), name,
 				columnNames(schema))
 		}
 		t := fields[0].Type
@@ -105,7 +128,7 @@ func (p *partition) check(f *feature.Feature, schema *arrow.Schema) error {
 		case t.ID() == arrow.TIMESTAMP && p.window != nil:
 		default:
 			return setupf("partition %q of %s: column %q is %s, expected text, a number, a date, or a time in a partition of time",
-				strings.Join(p.values, "|"), f.Key(), name, t)
+				p.String(), f.Key(), name, t)
 		}
 	}
 	return nil
@@ -135,9 +158,17 @@ func (p *partition) has(rec arrow.RecordBatch, row int) bool {
 	if p == nil {
 		return true
 	}
+	if texts, ok := column(rec, p.columns[0]).(*array.String); ok && len(p.columns) == 1 && len(p.keys) > 1 {
+		return !texts.IsNull(row) && p.texts[texts.Value(row)]
+	}
+	return slices.ContainsFunc(p.keys, func(key []string) bool { return p.hasKey(rec, row, key) })
+}
+
+// hasKey is has for one partition.
+func (p *partition) hasKey(rec arrow.RecordBatch, row int, key []string) bool {
 	for i, name := range p.columns {
 		col := column(rec, name)
-		if col == nil || col.IsNull(row) || !p.holds(col, row, p.values[i]) {
+		if col == nil || col.IsNull(row) || !p.holds(col, row, key[i]) {
 			return false
 		}
 	}

@@ -26,6 +26,8 @@ func events(ts *tables) {
 		`{"id":"d","day":null,"n":2,"who":"z","metaxy_provenance_by_field":{"default":"1"}}`)
 }
 
+func keyRange(start, end string) *pipes.KeyRange { return &pipes.KeyRange{Start: start, End: end} }
+
 type event struct {
 	Day *string `arrow:"day"`
 }
@@ -53,6 +55,12 @@ func TestPartition(t *testing.T) {
 		{"extra before metadata", "event/named", Options{}, pipes.ContextData{Partition: "z"}, `"who"`, []string{"b", "c", "d"}},
 		{"two dimensions", "event/plain", Options{}, pipes.ContextData{Partition: "2024-01-02|2"}, `{"b":"n","a":"day"}`, []string{"c"}},
 		{"a plain key with a bar", "event/plain", Options{}, pipes.ContextData{Partition: "z|z"}, `"who"`, []string{}},
+		{"one dimension of three keys", "event/plain", Options{}, pipes.ContextData{KeyRange: keyRange("2024-01-01", "2024-01-03")},
+			`"day","partitions":["2024-01-01","2024-01-02","2024-01-03"]`, []string{"a", "b", "c"}},
+		{"integer keys", "event/plain", Options{}, pipes.ContextData{KeyRange: keyRange("2", "3")}, `"n","partitions":["2","3"]`,
+			[]string{"c", "d"}},
+		{"two dimensions of two keys", "event/plain", Options{}, pipes.ContextData{KeyRange: keyRange("2024-01-01|1", "2024-01-02|2")},
+			`{"b":"n","a":"day"},"partitions":["2024-01-01|1","2024-01-02|2"]`, []string{"a", "c"}},
 		{"no partition", "event/named", Options{}, pipes.ContextData{}, "", []string{"a", "b", "c", "d"}},
 		{"unknown value", "event/named", Options{Partition: "1999-01-01"}, pipes.ContextData{}, "", []string{}},
 	} {
@@ -60,9 +68,11 @@ func TestPartition(t *testing.T) {
 			t.Parallel()
 			ts := newTables(t, daily)
 			events(ts)
-			if c.data.Partition != "" {
+			if c.data.Partition != "" || c.data.KeyRange != nil {
 				c.data.AssetKeys = []string{string(c.key)}
-				c.data.KeyRange = &pipes.KeyRange{Start: c.data.Partition, End: c.data.Partition}
+				if c.data.Partition != "" {
+					c.data.KeyRange = keyRange(c.data.Partition, c.data.Partition)
+				}
 				if c.by != "" {
 					c.data.Extras = map[string]json.RawMessage{"metaxy_pipes": json.RawMessage(`{"partition_by":` + c.by + `}`)}
 				}
@@ -78,6 +88,52 @@ func TestPartition(t *testing.T) {
 			}
 			equal(t, "rows", ts.rows(c.key, "id"), want)
 		})
+	}
+}
+
+// TestPartitionReport counts and versions the rows of the partition; the version does not change because of another one.
+func TestPartitionReport(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, daily)
+	events(ts)
+	report := func(day string) (version string, metadata any) {
+		messages := ts.attach(pipes.ContextData{RunID: "r-" + day, AssetKeys: []string{"event/named"}, Partition: day})
+		ts.mustRun(Options{}, ts.step("event/named", copyDay()))
+		m := sent(t, messages(), pipes.MethodMaterialize)
+		if len(m) != 1 {
+			t.Fatalf("materializations: %v", m)
+		}
+		return m[0]["data_version"].(string), m[0]["metadata"]
+	}
+	first, md := report("2024-01-01")
+	for name, want := range map[string]string{"dagster/row_count": "int:1", "dagster/partition_row_count": "int:1",
+		"metaxy/materialized_in_run": "int:1"} {
+		if got := raw(md, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	second, md := report("2024-01-02")
+	for name, want := range map[string]string{"dagster/row_count": "int:3", "dagster/partition_row_count": "int:2",
+		"metaxy/materialized_in_run": "int:2"} {
+		if got := raw(md, name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+	if preview := raw(md, "dagster/table"); !contains(preview, `"b"`) || contains(preview, `"a"`) {
+		t.Errorf("the preview is not of the partition: %s", preview)
+	}
+	again, md := report("2024-01-01")
+	if again != first || first == second {
+		t.Errorf("versions %s and %s of one partition, %s of another", first, again, second)
+	}
+	if got := raw(md, "metaxy/materialized_in_run"); got != "int:0" {
+		t.Errorf("materialized in the run: %s", got)
+	}
+	if got := raw(md, "metaxy/info"); !contains(got, `"version":"0.1.11"`) || !contains(got, `"key":"event/named"`) {
+		t.Errorf("metaxy/info is %s", got)
+	}
+	if got := raw(md, "metaxy/store"); !contains(got, `"resolved_from"`) || !contains(got, `"display"`) {
+		t.Errorf("metaxy/store is %s", got)
 	}
 }
 
@@ -111,7 +167,7 @@ func TestPartitionOfTime(t *testing.T) {
 		Window:   &pipes.TimeWindow{Start: start, End: start.Add(time.Hour)},
 		Extras:   map[string]json.RawMessage{"metaxy_pipes": json.RawMessage(`{"partition_by":"metaxy_created_at"}`)}})
 	// The only column of times that JSON can make is a system column, so compare directly.
-	p, err := partitionOf(ts.lookup("shot/copy"), "", ts.session.Data(), json.RawMessage(`"at"`))
+	p, err := partitionOf(ts.lookup("shot/copy"), "", ts.session.Data(), json.RawMessage(`"at"`), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ type extras struct {
 	Features map[feature.Key]string `json:"features"`
 	// PartitionBy is the column that holds the partition key, or an object from dimension to column.
 	PartitionBy json.RawMessage `json:"partition_by"`
+	// Partitions are the keys of a run over several partitions, of which Dagster tells only the first and the last.
+	Partitions []string `json:"partitions"`
 	// Checks are the names of the asset checks that the assets declare, by feature; "" means checkName.
 	Checks map[feature.Key]string `json:"checks"`
 }
@@ -100,7 +102,7 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 	if err := checkCodeVersion(s.Data().CodeVersions[j.asset], f); err != nil {
 		return nil, err
 	}
-	j.part, err = partitionOf(f, o.Partition, s.Data(), x.PartitionBy)
+	j.part, err = partitionOf(f, o.Partition, s.Data(), x.PartitionBy, x.Partitions)
 	return j, err
 }
 

@@ -2,32 +2,29 @@ package metaxy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
-	"github.com/apache/arrow-go/v18/arrow"
-
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
-	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/featureinfo"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/preview"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 const (
-	previewRows = 5   // of the table's preview
-	previewText = 100 // bytes of one cell
-	toldErrors  = 20  // failures in the custom message
+	previewRows = 5  // of the table's preview
+	toldErrors  = 20 // failures in the custom message
 )
 
 // materialize reads what the table holds now and reports it, after everything is committed. If the table cannot be read
 // then, the step has failed for Dagster, which needs the data version; without Dagster nothing is lost but a number.
 func (j *job) materialize(ctx context.Context, r *Result) error {
 	snap, err := snapshot(ctx, j.store, j.f.Key())
-	digest := engine.Digest{Version: "empty"}
+	sum := summary{part: engine.Digest{Version: "empty"}}
 	if err == nil && snap != nil {
-		digest, err = engine.DataVersion(ctx, snap, j.f)
+		sum, err = j.summarize(ctx, snap)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s: %d samples are committed, but the table could not be read afterwards: %w", j.f.Key(), r.Processed, err)
@@ -38,17 +35,24 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 		return fmt.Errorf("%w (run again to report it; no sample is computed again)", err)
 	}
 	if snap != nil {
-		j.record(ctx, snap, digest)
+		j.record(ctx, snap, sum.whole)
 	}
-	r.Rows, r.DataVersion = digest.Rows, digest.Version
+	r.Rows, r.DataVersion = sum.whole.Rows, sum.part.Version
 	j.log.Info("done", "feature", j.f.Key(), "processed", r.Processed, "failed", r.Failed, "rows", r.Rows,
 		"duration", r.Duration.Round(1e6))
 	if j.asset == "" {
 		return nil
 	}
-	md := j.metadata(*r)
+	md, err := j.metadata(*r)
+	if err != nil {
+		return err
+	}
+	md["metaxy/materialized_in_run"] = pipes.Int(sum.inRun)
+	if sum.parted {
+		md["dagster/partition_row_count"] = pipes.Int(sum.part.Rows)
+	}
 	if snap != nil {
-		if err := j.describeTable(ctx, snap, md); err != nil { // a preview is no reason to fail
+		if err := j.describeTable(ctx, snap, md, sum.newest); err != nil { // a preview is no reason to fail
 			j.log.Warn("the table cannot be shown", "feature", j.f.Key(), "error", err)
 		}
 	}
@@ -79,8 +83,13 @@ func (j *job) markFailed(ctx context.Context) {
 	}
 }
 
-func (j *job) metadata(r Result) pipes.Metadata {
+func (j *job) metadata(r Result) (pipes.Metadata, error) {
+	info, err := featureinfo.Of(j.f)
+	if err != nil {
+		return nil, err
+	}
 	md := pipes.Metadata{
+		"metaxy/info":             pipes.JSON(info),
 		"metaxy/feature":          pipes.Text(string(j.f.Key())),
 		"metaxy/feature_version":  pipes.Text(j.f.Version()),
 		"metaxy/code_version":     pipes.Text(j.f.CodeVersion()),
@@ -95,7 +104,7 @@ func (j *job) metadata(r Result) pipes.Metadata {
 	if s := r.Duration.Seconds(); s > 0 {
 		md["metaxy/samples_per_second"] = pipes.Float(rounded(float64(r.Processed) / s))
 	}
-	return md
+	return md, nil
 }
 
 // describeStorage adds what the step has asked of the storage, if that was counted.
@@ -112,56 +121,25 @@ func describeStorage(u store.Usage, md pipes.Metadata) {
 // rounded cuts a figure that people read to three digits behind the point.
 func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
-// describeTable adds where the table is, its columns, and its first rows.
-func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.Metadata) error {
+// describeTable adds where the table is, its columns, and the given rows of it.
+func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.Metadata, last []store.RowRef) error {
 	md["dagster/uri"] = pipes.Path(snap.URI())
-	schema, err := engine.ReadSchema(snap, j.f, engine.ReadOptions{})
+	md["metaxy/store"] = pipes.JSON(storeInfo(j.store).Table(snap.URI()))
+	p, err := preview.Of(ctx, snap, j.f, last)
 	if err != nil {
 		return err
 	}
-	var all, shown []pipes.Column
-	var names []string
-	for _, f := range schema.Fields() {
-		c := pipes.Column{Name: f.Name, Type: store.TypeName(f.Type)}
-		all = append(all, c)
-		if !feature.IsSystemColumn(f.Name) {
-			shown, names = append(shown, c), append(names, f.Name)
-		}
-	}
-	md["dagster/column_schema"] = pipes.TableSchema(all...)
-	rows := []map[string]any{}
-	for rec, err := range engine.Read(ctx, snap, j.f, engine.ReadOptions{Columns: names}) {
-		if err != nil {
-			return err
-		}
-		for i := 0; i < int(rec.NumRows()) && len(rows) < previewRows; i++ {
-			rows = append(rows, previewRow(rec, i))
-		}
-		if len(rows) == previewRows {
-			break
-		}
-	}
-	md["dagster/table"] = pipes.Table(shown, rows)
+	md["dagster/column_schema"] = pipes.TableSchema(pipesColumns(p.All)...)
+	md["dagster/table"] = pipes.Table(pipesColumns(p.Shown), p.Records)
 	return nil
 }
 
-func previewRow(rec arrow.RecordBatch, i int) map[string]any {
-	row := map[string]any{}
-	for c, col := range rec.Columns() {
-		switch v := jsonValue(col, i).(type) {
-		case json.RawMessage:
-			if col.IsNull(i) {
-				row[rec.ColumnName(c)] = nil
-			} else if arrow.IsInteger(col.DataType().ID()) || arrow.IsFloating(col.DataType().ID()) {
-				row[rec.ColumnName(c)] = json.Number(v)
-			} else {
-				row[rec.ColumnName(c)] = shorten(string(v), previewText)
-			}
-		case string:
-			row[rec.ColumnName(c)] = shorten(v, previewText)
-		}
+func pipesColumns(columns []preview.Column) []pipes.Column {
+	var out []pipes.Column
+	for _, c := range columns {
+		out = append(out, pipes.Column{Name: c.Name, Type: c.Type})
 	}
-	return row
+	return out
 }
 
 // reportCheck tells whether every sample could be computed. Failures that were tolerated are a warning.

@@ -21,8 +21,8 @@ type Result struct {
 	Elsewhere int64
 	// Deleted counts the rows that were soft-deleted.
 	Deleted int64
-	// Rows is the number of current samples in the table, and DataVersion changes exactly when they do. Both are zero
-	// if the step failed.
+	// Rows is the number of current samples in the table, and DataVersion changes exactly when they do, or those of the
+	// run's partition if it has one. Both are zero if the step failed.
 	Rows        int64
 	DataVersion string
 	// Storage is what the step has asked of the storage beneath the store; zero if the store does not count.

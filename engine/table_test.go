@@ -3,9 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -22,6 +25,85 @@ func (s *scene) digest(key feature.Key) Digest {
 		s.t.Fatal(err)
 	}
 	return d
+}
+
+// TestPartVersion digests a part as DataVersion digests a table that holds nothing else.
+func TestPartVersion(t *testing.T) {
+	t.Parallel()
+	s, other := newScene(t, xy("a")), newScene(t, xy("a"))
+	s.root("a", "0 p q", "1 p q", "2 p q", "3 p q", "4 p q", "5 p q", "6 p q")
+	s.root("a", "0 p2 q", "7 p q")
+	s.delete("a", "6")
+	other.root("a", "1 p q", "2 p q", "3 p q", "4 p q", "5 p q", "0 p2 q", "7 p q")
+	whole := s.digest("a")
+	for _, c := range []struct {
+		what string
+		want Digest
+		keep func(id string) bool
+	}{
+		{"everything", whole, func(string) bool { return true }},
+		{"nothing", Digest{Version: "empty"}, func(string) bool { return false }},
+		{"even ids", func() Digest {
+			some := newScene(t, xy("a"))
+			some.root("a", "2 p q", "4 p q", "0 p2 q")
+			return some.digest("a")
+		}(), func(id string) bool { return id[0]%2 == 0 }},
+	} {
+		snap, err := s.store.Snapshot(context.Background(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := PartVersion(context.Background(), snap, s.feature("a"), Part{Columns: []string{"id"},
+			Keep: func(rec arrow.RecordBatch, row int) bool { return c.keep(columnOf(rec, "id").ValueStr(row)) }})
+		if err != nil || got.Version != c.want.Version || got.Rows != c.want.Rows {
+			t.Errorf("%s: %+v, %v, want %+v", c.what, got, err, c.want)
+		}
+	}
+	if whole.Version != other.digest("a").Version {
+		t.Error("the history of a table changed its version")
+	}
+}
+
+// TestNewest finds the rows that were written last, and neither those that were replaced or deleted since nor too few of
+// them because the last commit is small.
+func TestNewest(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, xy("a"))
+	s.root("a", "0 p q", "1 p q", "2 p q", "3 p q")
+	s.root("a", "0 p2 q", "4 p q")
+	s.root("a", "5 p q")
+	s.delete("a", "4")
+	snap, err := s.store.Snapshot(context.Background(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	even := Part{Columns: []string{"id"}, Keep: func(rec arrow.RecordBatch, row int) bool {
+		return columnOf(rec, "id").ValueStr(row)[0]%2 == 0
+	}}
+	for _, c := range []struct {
+		n    int
+		part Part
+		want []string
+	}{
+		{1, Part{}, []string{"5"}}, {2, Part{}, []string{"0", "5"}}, {4, Part{}, []string{"2", "3", "0", "5"}},
+		{99, Part{}, []string{"1", "2", "3", "0", "5"}}, {2, even, []string{"2", "0"}},
+	} {
+		refs, err := Newest(context.Background(), snap, s.feature("a"), c.n, c.part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := snap.Fetch(context.Background(), refs, []string{"id"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for i := range int(rec.NumRows()) {
+			got = append(got, rec.Column(0).ValueStr(i))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("the newest %d: %q, want %q", c.n, got, c.want)
+		}
+	}
 }
 
 func TestDataVersion(t *testing.T) {

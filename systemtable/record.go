@@ -21,13 +21,13 @@ func rowOf(f *feature.Feature) (Row, error) {
 	schema, err := feature.JSONText(f.Schema())
 	return Row{
 		Project: f.Project(), Feature: f.Key(), FeatureVersion: f.Version(), DefinitionVersion: f.DefinitionVersion(),
-		Spec: spec, Schema: schema, ClassPath: classPath(f),
+		Spec: spec, Schema: schema, ClassPath: ClassPath(f),
 	}, err
 }
 
-// classPath is the Python class of a feature. Metaxy asks for one, so that features without have a name in its place
+// ClassPath is the Python class of a feature. Metaxy asks for one, so that features without have a name in its place
 // that looks like one and says where they come from.
-func classPath(f *feature.Feature) string {
+func ClassPath(f *feature.Feature) string {
 	if f.ClassPath() != "" {
 		return f.ClassPath()
 	}

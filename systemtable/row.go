@@ -59,8 +59,8 @@ func (r *Row) Definition() (feature.Definition, error) {
 	return d, nil
 }
 
-// metaxyVersion is the version of Metaxy whose form the rows have.
-const metaxyVersion = "0.1.11"
+// MetaxyVersion is the version of Metaxy whose form the rows have.
+const MetaxyVersion = "0.1.11"
 
 // metaxyTag is the tag that Metaxy keeps for itself.
 const metaxyTag = "metaxy"
@@ -80,7 +80,7 @@ func tagText(tags []Tag) (string, error) {
 		value, _ := json.Marshal(t.Value)
 		fmt.Fprintf(&b, "%s:%s,", name, value)
 	}
-	fmt.Fprintf(&b, "%q:%q}", metaxyTag, fmt.Sprintf(`{"version": %q}`, metaxyVersion))
+	fmt.Fprintf(&b, "%q:%q}", metaxyTag, fmt.Sprintf(`{"version": %q}`, MetaxyVersion))
 	text, err := feature.JSONText([]byte(b.String()))
 	if err != nil {
 		return "", fmt.Errorf("%w: tags: %w", ErrPush, err)

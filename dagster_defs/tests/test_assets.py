@@ -26,7 +26,7 @@ def test_a_feature_with_a_processor_is_computed(description):
     assert node.parent_keys == {dg.AssetKey(["video", "full"])}
     assert node.code_version == "metaxy:cv-crop"
     assert node.group_name == "films"
-    assert node.kinds == {"metaxy", "go", "parquet"}
+    assert node.kinds == {"metaxy", "go", "delta"}
     assert node.tags["metaxy/feature"] == "video__crop"
     assert node.tags["metaxy/project"] == "films"
     assert node.check_keys == {dg.AssetCheckKey(CROP, "samples_processed")}

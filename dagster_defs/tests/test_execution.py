@@ -175,13 +175,17 @@ def test_a_failed_partition_is_observed_as_such(actor, materialize):
     assert observations(materialize(made, partition_key="tue"))[CROP].partition == "tue"
 
 
-def test_a_range_of_partitions_is_refused(actor, materialize):
-    days = dg.StaticPartitionsDefinition(["mon", "tue", "wed"])
-    made = computed(actor(), select=["video/crop"], partitions_def=days, partition_by="day")
+def test_a_range_of_partitions_passes_all_keys(actor, materialize, tmp_path):
+    """Dagster itself would tell a Pipes process only the first and the last."""
+    days = dg.StaticPartitionsDefinition(["mon", "tue", "wed", "thu"])
+    command = actor(features={"video/crop": {"counts": DONE, "check": True}}, seen=str(tmp_path / "seen"))
+    made = computed(command, select=["video/crop"], partitions_def=days, partition_by="day")
     span = {"dagster/asset_partition_range_start": "mon", "dagster/asset_partition_range_end": "wed"}
     result = materialize(made, tags=span)
-    assert not result.success
-    assert "over 3 partitions" in step_failure(result).user_failure_data.description
+    assert result.success
+    assert seen(tmp_path / "seen")["extras"]["metaxy_pipes"]["partitions"] == ["mon", "tue", "wed"]
+    made = {e.materialization.partition for e in result.get_asset_materialization_events()}
+    assert made == {"mon", "tue", "wed"}
 
 
 def test_ingest(actor, materialize, tmp_path):

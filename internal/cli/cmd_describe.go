@@ -5,20 +5,33 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/featureinfo"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A description is what Dagster definitions are made of.
 type description struct {
-	Program        build                `json:"program"`
+	Program        *build               `json:"program,omitempty"`
+	Store          *storeDescription    `json:"store,omitempty"`
 	Project        *string              `json:"project"`
 	ProjectVersion *string              `json:"project_version"`
 	Features       []featureDescription `json:"features"`
 }
+
+// A storeDescription is the store that the tables are in.
+type storeDescription struct {
+	StoreInfo
+	// Kind is the Dagster kind of its tables.
+	Kind string `json:"kind"`
+}
+
+// deltaKind is the Dagster kind of every table, wherever it lies.
+const deltaKind = "delta"
 
 type featureDescription struct {
 	Key            feature.Key        `json:"key"`
@@ -33,11 +46,13 @@ type featureDescription struct {
 	Description    *string            `json:"description"`
 	Metadata       map[string]any     `json:"metadata"`
 	Columns        []columnText       `json:"columns"`
+	ColumnsFrom    string             `json:"columns_from"`
 	ColumnLineage  []columnLineage    `json:"column_lineage"`
 	Processor      *string            `json:"processor"`
 	TableURI       *string            `json:"table_uri"`
 	TableName      string             `json:"table_name"`
 	Kinds          []string           `json:"kinds"`
+	Info           featureinfo.Info   `json:"info"`
 }
 
 type depDescription struct {
@@ -53,20 +68,32 @@ type fieldDescription struct {
 	Deps        []string    `json:"deps"`
 }
 
+// describeInput is what the user typed.
+type describeInput struct {
+	portable bool
+	check    string
+}
+
 func (a *app) describeCommand() *cobra.Command {
-	return &cobra.Command{
+	var in describeInput
+	cmd := &cobra.Command{
 		Use:   "describe [FEATURE…]",
 		Short: "Print JSON for Dagster definitions",
 		Long: "Prints what Dagster definitions need to know: features in topological order, dependencies, versions, columns,\n" +
-			"column lineage, and which have a processor. Works without any table and without credentials.",
-		Example: a.example("describe > features.json"),
+			"column lineage, and which have a processor. Works without any table and without credentials.\n" +
+			"With --portable, only what is the same wherever the program runs, for a file to check in. With --check, says\n" +
+			"what in such a FILE is out of date; exit status 1 if anything is.",
+		Example: a.example("describe --portable > features.json", "describe --check features.json"),
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
-			return a.describe(ctx, log, args)
+			return a.describe(ctx, log, args, in)
 		}),
 	}
+	cmd.Flags().BoolVar(&in.portable, "portable", false, "leave out what depends on the build, the store and its tables")
+	cmd.Flags().StringVar(&in.check, "check", "", "compare with `FILE` instead, and print the differences")
+	return cmd
 }
 
-func (a *app) describe(ctx context.Context, log *slog.Logger, args []string) error {
+func (a *app) describe(ctx context.Context, log *slog.Logger, args []string, in describeInput) error {
 	e, err := a.openOffline(ctx, log)
 	if err != nil {
 		return err
@@ -75,8 +102,28 @@ func (a *app) describe(ctx context.Context, log *slog.Logger, args []string) err
 	if err != nil {
 		return err
 	}
-	tables := a.tablesOf(ctx, e, features)
-	out := description{Program: a.build(), Features: []featureDescription{}}
+	if in.check != "" {
+		return a.checkDescription(ctx, e, features, in.check)
+	}
+	out, err := a.descriptionOf(ctx, e, features, in.portable)
+	if err != nil {
+		return err
+	}
+	return writeJSON(a.stdout, out)
+}
+
+// descriptionOf describes features, in a portable description without what depends on the place.
+func (a *app) descriptionOf(ctx context.Context, e *Env, features []*feature.Feature, portable bool) (*description, error) {
+	out := &description{Features: []featureDescription{}}
+	var tables map[feature.Key]store.Snapshot
+	if !portable {
+		program := a.build()
+		out.Program = &program
+		var info StoreInfo
+		if tables, info = a.tablesOf(ctx, e, withParents(features)); info != (StoreInfo{}) {
+			out.Store = &storeDescription{info, deltaKind}
+		}
+	}
 	if project, err := e.Graph.Project(); err == nil {
 		version := e.Graph.ProjectVersion(project)
 		out.ProjectVersion = &version
@@ -85,20 +132,39 @@ func (a *app) describe(ctx context.Context, log *slog.Logger, args []string) err
 		}
 	}
 	for _, f := range features {
-		out.Features = append(out.Features, a.describeFeature(f, tables[f.Key()]))
+		d, err := a.describeFeature(f, tables)
+		if err != nil {
+			return nil, err
+		}
+		out.Features = append(out.Features, d)
 	}
-	return writeJSON(a.stdout, out)
+	return out, nil
+}
+
+// withParents adds the parents, whose columns lineage is about.
+func withParents(features []*feature.Feature) []*feature.Feature {
+	all := slices.Clone(features)
+	for _, f := range features {
+		for _, p := range f.Parents() {
+			if !slices.Contains(all, p.Feature) {
+				all = append(all, p.Feature)
+			}
+		}
+	}
+	return all
 }
 
 // tablesOf opens the tables that there are. What cannot be reached is left out: describing must work without a store.
-func (a *app) tablesOf(ctx context.Context, e *Env, features []*feature.Feature) map[feature.Key]store.Snapshot {
+func (a *app) tablesOf(
+	ctx context.Context, e *Env, features []*feature.Feature,
+) (map[feature.Key]store.Snapshot, StoreInfo) {
 	tables := map[feature.Key]store.Snapshot{}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	st, _, err := a.openStore(ctx, e)
 	if err != nil {
 		e.Log.Debug("describe without tables", "error", err)
-		return tables
+		return tables, a.storeInfo(e.Config, nil)
 	}
 	for _, f := range features {
 		snap, err := st.Snapshot(ctx, f.Key())
@@ -112,16 +178,21 @@ func (a *app) tablesOf(ctx context.Context, e *Env, features []*feature.Feature)
 	if err := st.Close(); err != nil {
 		e.Log.Debug("close store", "error", err)
 	}
-	return tables
+	return tables, a.storeInfo(e.Config, st)
 }
 
-func (a *app) describeFeature(f *feature.Feature, snap store.Snapshot) featureDescription {
-	spec := f.Spec()
+func (a *app) describeFeature(f *feature.Feature, tables map[feature.Key]store.Snapshot) (featureDescription, error) {
+	spec, snap := f.Spec(), tables[f.Key()]
+	info, err := featureinfo.Of(f)
+	if err != nil {
+		return featureDescription{}, err
+	}
+	columns, from := columnsOf(f, snap)
 	d := featureDescription{
 		Key: f.Key(), Project: f.Project(), Root: f.Root(), External: f.External(), Deps: []depDescription{},
 		CodeVersion: f.CodeVersion(), FeatureVersion: f.Version(), Fields: []fieldDescription{}, IDColumns: spec.IDColumns,
-		Metadata: spec.Metadata, Columns: columnsOf(f, snap), ColumnLineage: lineageOf(f, snap), TableName: f.Key().Table(),
-		Kinds: []string{"metaxy"},
+		Metadata: spec.Metadata, Columns: columns, ColumnsFrom: from, ColumnLineage: lineageOf(f, tables),
+		TableName: f.Key().Table(), Kinds: []string{"metaxy"}, Info: info,
 	}
 	if d.Metadata == nil {
 		d.Metadata = map[string]any{}
@@ -145,7 +216,7 @@ func (a *app) describeFeature(f *feature.Feature, snap store.Snapshot) featureDe
 	for _, fd := range spec.Fields {
 		d.Fields = append(d.Fields, fieldDescription{fd.Key, fd.CodeVersion, f.FieldVersion(fd.Key), inputs(f, fd.Key)})
 	}
-	return d
+	return d, nil
 }
 
 // schemaDescription is the description in a JSON schema.

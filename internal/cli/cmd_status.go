@@ -12,6 +12,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/preview"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -23,10 +24,12 @@ type state struct {
 	Stale            *int64      `json:"stale"`
 	Orphaned         *int64      `json:"orphaned"`
 	Failed           *int64      `json:"failed"`
+	DataVersion      *string     `json:"data_version"`
 	LastMaterialized *string     `json:"last_materialized"`
 	FeatureVersion   string      `json:"feature_version"`
 	Root             bool        `json:"root"`
 	Table            bool        `json:"table"`
+	URI              *string     `json:"uri"`
 	Problem          string      `json:"problem,omitempty"`
 }
 
@@ -37,52 +40,70 @@ func (a *app) statusCommand() *cobra.Command {
 		Short: "Count rows, new, stale and orphaned samples of each feature",
 		Long: "Counts for each feature the current rows and the samples that are new, stale or orphaned, and says when it\n" +
 			"was last written. Root features have rows only. Failed samples are not written, so they count as new or\n" +
-			"stale again; beside that, how many there were in the last run.",
+			"stale again; beside that, how many there were in the last run. A Dagster step that launched it through Pipes\n" +
+			"gets the same as a custom message.",
 		Example: a.example("status", "status video/crop --format json"),
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
-			return a.status(ctx, log, args, format)
+			states, err := a.status(ctx, log, args, format)
+			if a.program.Tell != nil {
+				ctx = context.WithoutCancel(ctx)
+				err = errors.Join(err, a.program.Tell(ctx, map[string]any{"status": states}, err))
+			}
+			return err
 		}),
 	}
 	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
 	return cmd
 }
 
-func (a *app) status(ctx context.Context, log *slog.Logger, args []string, format string) (err error) {
+// previewRows is how many rows Dagster shows.
+const previewRows = 5
+
+// A toldState is a state with what Dagster shows beside it.
+type toldState struct {
+	state
+	Store *Origin `json:"store"`
+	preview.Preview
+}
+
+func (a *app) status(
+	ctx context.Context, log *slog.Logger, args []string, format string,
+) (told []toldState, err error) {
 	switch {
 	case format == "" && terminal(a.stdout):
 		format = "table"
 	case format == "":
 		format = "json"
 	case format != "table" && format != "json":
-		return unknownFormat(format, []string{"table", "json"})
+		return nil, unknownFormat(format, []string{"table", "json"})
 	}
 	e, err := a.open(ctx, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer closing(e.Store, &err)
 	features, err := e.features(args)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	states := []state{}
 	for _, f := range features {
 		s, err := e.state(ctx, f)
 		if err != nil {
-			return fmt.Errorf("status of %s: %w", f.Key(), err)
+			return nil, fmt.Errorf("status of %s: %w", f.Key(), err)
 		}
-		states = append(states, s)
+		told, states = append(told, s), append(states, s.state)
 	}
 	if format == "json" {
-		return writeJSON(a.stdout, map[string]any{"features": states})
+		return told, writeJSON(a.stdout, map[string]any{"features": states})
 	}
 	_, err = fmt.Fprintln(a.stdout, stateTable(states).Render())
-	return err
+	return told, err
 }
 
 // state counts one feature. A missing table of it or its parents is a state, not an error.
-func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
-	s := state{Feature: f.Key(), FeatureVersion: f.Version(), Root: f.Root()}
+func (e *Env) state(ctx context.Context, f *feature.Feature) (toldState, error) {
+	s := toldState{state: state{Feature: f.Key(), FeatureVersion: f.Version(), Root: f.Root()}}
 	var own store.Reader = e.Store
 	if !f.Root() && !f.External() {
 		own = store.Local(own) // what resolve compares with
@@ -99,7 +120,17 @@ func (e *Env) state(ctx context.Context, f *feature.Feature) (state, error) {
 		if err != nil {
 			return s, err
 		}
-		s.Rows = d.Rows
+		uri := snap.URI()
+		s.Rows, s.DataVersion, s.URI = d.Rows, &d.Version, &uri
+		origin := e.StoreInfo.Table(uri)
+		s.Store = &origin
+		newest, err := engine.Newest(ctx, snap, f, previewRows, engine.Part{})
+		if err != nil {
+			return s, err
+		}
+		if s.Preview, err = preview.Of(ctx, snap, f, newest); err != nil {
+			return s, err
+		}
 		if !d.LastUpdated.IsZero() {
 			text := d.LastUpdated.UTC().Format("2006-01-02T15:04:05.000000Z")
 			s.LastMaterialized = &text

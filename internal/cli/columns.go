@@ -17,25 +17,59 @@ type columnText struct {
 	System      bool    `json:"system"`
 }
 
-// columnsOf are the columns of the table if there is one, else those of the schema, else the id columns; each with the
-// description that the schema has for it.
-func columnsOf(f *feature.Feature, snap store.Snapshot) []columnText {
-	declared := schemaColumns(f.Schema())
-	if snap == nil {
-		if len(declared) == 0 {
-			for _, id := range f.Spec().IDColumns {
-				declared = append(declared, columnText{Name: id, Type: "unknown"})
-			}
+// Where the columns of a description come from.
+const (
+	fromTable  = "table"
+	fromSchema = "schema"
+	fromSpec   = "spec"
+)
+
+// columnsOf are the columns of the table if there is one, else those of the schema, else the id columns; the latter two
+// with the system columns that every table has. Each has the description that the schema has for it.
+func columnsOf(f *feature.Feature, snap store.Snapshot) (columns []columnText, from string) {
+	declared, from := schemaColumns(f.Schema()), fromSchema
+	if len(declared) == 0 {
+		from = fromSpec
+		for _, id := range f.Spec().IDColumns {
+			declared = append(declared, columnText{Name: id, Type: "unknown"})
 		}
-		return append([]columnText{}, declared...)
 	}
-	columns := []columnText{}
+	for _, c := range systemColumns() {
+		if i := slices.IndexFunc(declared, func(d columnText) bool { return d.Name == c.Name }); i < 0 {
+			declared = append(declared, c)
+		} else if declared[i].Description == nil {
+			declared[i].Description = c.Description
+		}
+	}
+	if snap == nil {
+		return declared, from
+	}
 	for _, have := range snap.Schema().Fields() {
 		c := columnText{Name: have.Name, Type: store.TypeName(have.Type), System: feature.IsSystemColumn(have.Name)}
 		if i := slices.IndexFunc(declared, func(d columnText) bool { return d.Name == have.Name }); i >= 0 {
 			c.Description = declared[i].Description
 		}
 		columns = append(columns, c)
+	}
+	return columns, fromTable
+}
+
+// systemColumns are the columns that every table has, in Metaxy's words.
+func systemColumns() []columnText {
+	var columns []columnText
+	for _, c := range [][3]string{
+		{feature.ColProvenanceByField, "struct", "Field-level provenance hashes (maps field names to hashes)"},
+		{feature.ColProvenance, "string", "Hash of metaxy_provenance_by_field"},
+		{feature.ColDataVersionByField, "struct", "Field-level data version hashes (maps field names to version hashes)"},
+		{feature.ColDataVersion, "string", "Hash of metaxy_data_version_by_field"},
+		{feature.ColFeatureVersion, "string", "Hash of the feature definition (dependencies + fields + code_versions)"},
+		{feature.ColProjectVersion, "string", "Hash of the entire feature graph project version"},
+		{feature.ColCreatedAt, "timestamp", "Timestamp when the metadata row was created (UTC)"},
+		{feature.ColUpdatedAt, "timestamp", "Timestamp when the row was written; the newest row of a sample counts (UTC)"},
+		{feature.ColDeletedAt, "timestamp", "Timestamp when the sample was deleted; null while it is live (UTC)"},
+		{feature.ColMaterializationID, "string", "External orchestration run ID (e.g., Dagster Run ID)"},
+	} {
+		columns = append(columns, columnText{Name: c[0], Type: c[1], Description: &c[2], System: true})
 	}
 	return columns
 }
@@ -85,7 +119,7 @@ type columnRef struct {
 
 // lineageOf relates columns to those of the parents as Metaxy does: ids, renamed columns, columns of one name, and the
 // versions, which come from every parent. Sorted by column.
-func lineageOf(f *feature.Feature, snap store.Snapshot) []columnLineage {
+func lineageOf(f *feature.Feature, tables map[feature.Key]store.Snapshot) []columnLineage {
 	from := map[string][]columnRef{}
 	add := func(column string, p feature.Parent, source string) {
 		ref := columnRef{p.Feature.Key(), source}
@@ -94,7 +128,8 @@ func lineageOf(f *feature.Feature, snap store.Snapshot) []columnLineage {
 		}
 	}
 	own := map[string]bool{}
-	for _, c := range columnsOf(f, snap) {
+	columns, _ := columnsOf(f, tables[f.Key()])
+	for _, c := range columns {
 		own[c.Name] = !c.System
 	}
 	for _, p := range f.Parents() {
@@ -106,7 +141,8 @@ func lineageOf(f *feature.Feature, snap store.Snapshot) []columnLineage {
 				add(name, p, source)
 			}
 		}
-		for _, c := range columnsOf(p.Feature, nil) {
+		theirs, _ := columnsOf(p.Feature, tables[p.Feature.Key()])
+		for _, c := range theirs {
 			if own[c.Name] && renamed(p.Dep, c.Name) == c.Name && !c.System {
 				add(c.Name, p, c.Name)
 			}
@@ -125,29 +161,19 @@ func lineageOf(f *feature.Feature, snap store.Snapshot) []columnLineage {
 	return lineage
 }
 
-// idLineage are the parent's columns, by their own names, that become id columns of the feature.
+// idLineage are the parent's id columns, by their own names, that become id columns of the feature: all that have their
+// names, or those of them that the lineage relates.
 func idLineage(f *feature.Feature, p feature.Parent) []string {
-	ids := p.Feature.Spec().IDColumns
-	var relate []string // by names after renaming
-	switch p.Dep.Lineage.Kind {
-	case feature.ManyToOne:
-		if relate = p.Dep.Lineage.On; relate == nil {
-			relate = f.Spec().IDColumns
-		}
-	case feature.OneToMany:
-		relate = p.Dep.Lineage.On
-	default:
-		var out []string
-		for _, id := range ids {
-			if slices.Contains(f.Spec().IDColumns, renamed(p.Dep, id)) {
-				out = append(out, id)
-			}
-		}
-		return out
+	relate := f.Spec().IDColumns // by names after renaming
+	if on := p.Dep.Lineage.On; p.Dep.Lineage.Kind != feature.OneToOne && on != nil {
+		relate = on
 	}
 	var out []string
 	for _, name := range relate {
-		out = append(out, original(p.Dep, name))
+		id := original(p.Dep, name)
+		if slices.Contains(f.Spec().IDColumns, name) && slices.Contains(p.Feature.Spec().IDColumns, id) {
+			out = append(out, id)
+		}
 	}
 	return out
 }

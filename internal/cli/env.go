@@ -22,7 +22,7 @@ func (a *app) open(ctx context.Context, log *slog.Logger) (*Env, error) {
 	if err != nil {
 		return nil, e.explainLocate(src, err)
 	}
-	e.Store = st
+	e.Store, e.StoreInfo = st, a.storeInfo(e.Config, st)
 	if err := e.ask(ctx, st, h, src); err != nil {
 		return nil, errors.Join(err, st.Close())
 	}

@@ -28,6 +28,9 @@ type Program struct {
 	// Store opens the compiled-in store; nil leaves it to the flags, the environment and the configuration. A store
 	// that is named by a flag or by METAXY_STORE comes first.
 	Store func(ctx context.Context) (store.Store, engine.Hashing, error)
+	// Tell passes what a command found out to the Dagster step that launched it, as a custom message, or else its error; nil
+	// tells nobody. Without Dagster it does nothing.
+	Tell func(ctx context.Context, payload any, failed error) error
 	// Run is the run command; nil makes it an error.
 	Run func(ctx context.Context, e *Env, f RunFlags) error
 }
@@ -40,6 +43,8 @@ type Env struct {
 	Graph *feature.Graph
 	// Store is the open store; the command line closes it after the command.
 	Store store.Store
+	// StoreInfo says which store that is.
+	StoreInfo StoreInfo
 	// Hashing is how the store's rows are hashed.
 	Hashing engine.Hashing
 	// Log goes to stderr in the format that the user chose.

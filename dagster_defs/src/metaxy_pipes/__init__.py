@@ -10,6 +10,7 @@ from metaxy_pipes.definitions import build_definitions
 from metaxy_pipes.description import Description, DescriptionError, Feature
 from metaxy_pipes.execution import run_pipes
 from metaxy_pipes.ingest import Ingest
+from metaxy_pipes.io_manager import MetaxyPipesIOManager
 from metaxy_pipes.reports import Report, SampleFailure, parse_reports
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "DescriptionError",
     "Feature",
     "Ingest",
+    "MetaxyPipesIOManager",
     "Report",
     "SampleFailure",
     "build_definitions",

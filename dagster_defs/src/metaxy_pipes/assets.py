@@ -1,32 +1,23 @@
 """Assets for the features of one graph."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from metaxy_pipes.checks import table_checks
 from metaxy_pipes.command import Command
+from metaxy_pipes.computed import DEFAULT_CLIENT_KEY, Builder, RunOptions, identifier
 from metaxy_pipes.description import Description, Feature
-from metaxy_pipes.execution import Result, run_pipes
+from metaxy_pipes.events import EventExtras, StoreLink
 from metaxy_pipes.ingest import Ingest, ingest_asset
-from metaxy_pipes.specs import DEFAULT_CHECK, SpecOptions, asset_key, asset_spec, check_spec
+from metaxy_pipes.observation import observable_assets
+from metaxy_pipes.specs import DEFAULT_CHECK, SpecOptions, asset_key, asset_spec, event_tags
 
-DEFAULT_CLIENT_KEY = "pipes_client"
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How the computing assets run; `metaxy_pipes_assets` says what each member means."""
-
-    args: Sequence[str] = ()
-    client_key: str = DEFAULT_CLIENT_KEY
-    client_args: Mapping[str, Any] = field(default_factory=dict)
-    check_name: str = DEFAULT_CHECK
-    retry_policy: dg.RetryPolicy | None = None
-    op_tags: Mapping[str, Any] = field(default_factory=dict)
-    pool: str | None = None
+Definition = dg.AssetsDefinition | dg.AssetSpec | dg.AssetChecksDefinition
 
 
 def metaxy_pipes_assets(
@@ -41,12 +32,16 @@ def metaxy_pipes_assets(
     select: Collection[str] | None = None,
     processors: Mapping[str, Sequence[str]] | None = None,
     ingest: Mapping[str, str | Sequence[str] | Ingest] | None = None,
+    deps: Mapping[str, Sequence[Any]] | None = None,
+    observe: bool | Collection[str] = False,
+    observe_condition: dg.AutomationCondition | None = None,
     one_process: bool = False,
     group_name: str | None = None,
     key_prefix: str | Sequence[str] | None = None,
-    kinds: Collection[str] = ("parquet",),
+    kinds: Collection[str] | None = None,
     tags: Mapping[str, str] | None = None,
     metadata: Mapping[str, Any] | None = None,
+    store_link: StoreLink | None = None,
     partitions_def: dg.PartitionsDefinition | None = None,
     partition_by: str | Mapping[str, str] | None = None,
     automation_condition: dg.AutomationCondition | None = None,
@@ -54,15 +49,18 @@ def metaxy_pipes_assets(
     client_key: str = DEFAULT_CLIENT_KEY,
     client_args: Mapping[str, Any] | None = None,
     check_name: str = DEFAULT_CHECK,
+    table_check: bool = False,
+    max_orphaned: int | str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
+    backfill_policy: dg.BackfillPolicy | None = None,
     op_tags: Mapping[str, Any] | None = None,
     pool: str | None = None,
-) -> list[dg.AssetsDefinition | dg.AssetSpec]:
+) -> list[Definition]:
     """The features of a graph as assets.
 
     A feature with a processor, compiled into the binary or given here, becomes an asset that runs it. A feature
     in `ingest` becomes an asset that feeds it. Every other feature is computed elsewhere and becomes an external
-    asset.
+    asset, or one that Dagster observes.
 
     Args:
         binary: the binary, or the command that starts it as a list of words.
@@ -75,14 +73,20 @@ def metaxy_pipes_assets(
         select: keys of the features to define; None means all.
         processors: external processors: feature key to command.
         ingest: sources of root features: feature key to source.
+        deps: further dependencies of features; one on the asset of a parent takes its place, so that it can have a
+            partition mapping.
+        observe: keys of the features that are computed elsewhere and observed; True means all of them.
+        observe_condition: when Dagster should observe by itself.
         one_process: put all features with a compiled-in processor into one asset definition that computes them
             in one process, in topological order; any subset can be materialized.
         group_name: the group of the assets; None means Dagster's default.
         key_prefix: put before the asset key of every feature.
-        kinds: kinds beside those of the description (`metaxy`, and `go` for a compiled-in processor); Dagster
-            allows three in all.
+        kinds: kinds beside those of the description (`metaxy`, and `go` for a compiled-in processor); None means that
+            of the store, `delta`. Dagster allows three in all.
         tags: tags beside `metaxy/project` and `metaxy/feature`.
         metadata: metadata beside what the description gives.
+        store_link: turns the URI of a table in an object store into a link: a function, or a text with `{uri}`,
+            `{bucket}` and `{path}` in it.
         partitions_def: partitions of the computed features; None means unpartitioned.
         partition_by: the column, or the column of each dimension, that the partition key selects by.
         automation_condition: when Dagster should materialize by itself.
@@ -90,17 +94,23 @@ def metaxy_pipes_assets(
         client_key: the resource that holds the Pipes client.
         client_args: what else the client's `run` takes, such as `image` on Kubernetes.
         check_name: name of the check that fails when a sample could not be computed.
+        table_check: add the check `table_current` to every asset: the table can be read, and no sample is new or stale.
+        max_orphaned: add the check `few_orphans` to features with parents: a count, or a share of the rows as in "5%".
         retry_policy: Dagster's; a retry goes on with what is not committed yet.
+        backfill_policy: None means a run for each partition.
         op_tags: tags of the ops, for example for the run launcher.
         pool: a concurrency pool of the ops.
 
     """
+    command = Command.of(binary, features=features, config=config, store=store, env=env, cwd=cwd)
+    graph = Description.of(describe) if describe is not None else command.describe()
     specs = SpecOptions(
         group_name=group_name,
         key_prefix=(key_prefix,) if isinstance(key_prefix, str) else tuple(key_prefix or ()),
-        kinds=tuple(kinds),
+        kinds=None if kinds is None else tuple(kinds),
         tags=tags or {},
         metadata=metadata or {},
+        store_link=store_link,
         partitions_def=partitions_def,
         partition_by=partition_by,
         automation_condition=automation_condition,
@@ -111,132 +121,88 @@ def metaxy_pipes_assets(
         client_args=client_args or {},
         check_name=check_name,
         retry_policy=retry_policy,
+        backfill_policy=backfill_policy,
         op_tags=op_tags or {},
         pool=pool,
     )
-    command = Command.of(binary, features=features, config=config, store=store, env=env, cwd=cwd)
-    graph = _description(describe, command)
-    builder = _Builder(command, graph, specs, run, processors or {})
+    events = EventExtras({asset_key(f, specs.key_prefix): event_tags(f) for f in graph}, store_link)
+    builder = Builder(command, graph, specs, run, processors or {}, deps or {}, events)
     sources = {key: Ingest.of(value) for key, value in (ingest or {}).items()}
-    _check_names(graph, select, processors, sources)
+    _check_names(graph, sources, [*(select or ()), *(processors or ()), *(deps or ()), *_listed(observe)])
     chosen = [f for f in graph if select is None or f.key in select]
-    together = [f for f in chosen if one_process and f.processor and f.key not in builder.processors]
-    definitions: list[dg.AssetsDefinition | dg.AssetSpec] = []
-    for feature in chosen:
-        if feature in together:
-            continue
-        if feature.key in sources:
-            definitions.append(ingest_asset(feature, graph, builder.specs, command, sources[feature.key]))
-        elif feature.processor or feature.key in builder.processors:
-            definitions.append(builder.computed([feature]))
-        else:
-            definitions.append(asset_spec(feature, graph, builder.specs, computed=False))
-    if together:
-        definitions.append(builder.computed(together))
+    definitions = _definitions(builder, chosen, sources, observe, observe_condition, one_process)
+    if chosen and (table_check or max_orphaned is not None):
+        definitions.append(
+            table_checks(
+                chosen,
+                command,
+                name=_name(builder, chosen, "tables"),
+                key_prefix=specs.key_prefix,
+                client_key=client_key,
+                client_args=builder.client_args(),
+                current=table_check,
+                max_orphaned=max_orphaned,
+            )
+        )
     return definitions
 
 
-def _description(given: Description | str | os.PathLike[str] | None, command: Command) -> Description:
-    if given is None:
-        return command.describe()
-    return given if isinstance(given, Description) else Description.load(given)
-
-
-def _check_names(
-    graph: Description,
-    select: Collection[str] | None,
-    processors: Mapping[str, Sequence[str]] | None,
+def _definitions(
+    builder: Builder,
+    chosen: Sequence[Feature],
     sources: Mapping[str, Ingest],
-) -> None:
-    for name in [*(select or ()), *(processors or {})]:
+    observe: bool | Collection[str],
+    observe_condition: dg.AutomationCondition | None,
+    one_process: bool,
+) -> list[Definition]:
+    """The assets of the chosen features, by where each is computed."""
+    definitions: list[Definition] = []
+    together: list[Feature] = []
+    observed: list[Feature] = []
+    for feature in chosen:
+        deps = builder.deps.get(feature.key, ())
+        if one_process and feature.processor and feature.key not in builder.processors:
+            together.append(feature)
+        elif feature.key in sources:
+            source = sources[feature.key]
+            definitions.append(ingest_asset(feature, builder.graph, builder.specs, builder.command, source, deps))
+        elif feature.processor or feature.key in builder.processors:
+            definitions.append(builder.computed([feature]))
+        elif observe is True or feature.key in _listed(observe):
+            observed.append(feature)
+        else:
+            definitions.append(asset_spec(feature, builder.graph, builder.specs, computed=False, extra_deps=deps))
+    if together:
+        definitions.append(builder.computed(together))
+    if observed:
+        definitions.append(
+            observable_assets(
+                observed,
+                builder.graph,
+                builder.specs,
+                builder.command,
+                name=_name(builder, observed, "observe"),
+                client_key=builder.run.client_key,
+                client_args=builder.client_args(),
+                extras=builder.events,
+                automation_condition=observe_condition,
+            )
+        )
+    return definitions
+
+
+def _name(builder: Builder, features: Sequence[Feature], what: str) -> str:
+    """The name of an op over several features; two calls over other features give other names."""
+    return identifier("_".join(["metaxy_pipes", what, *builder.specs.key_prefix, features[0].table]))
+
+
+def _listed(observe: bool | Collection[str]) -> Collection[str]:
+    return () if isinstance(observe, bool) else observe
+
+
+def _check_names(graph: Description, sources: Mapping[str, Ingest], names: Sequence[str]) -> None:
+    for name in names:
         graph[name]
     for name in sources:
         if not graph[name].root:
             raise ValueError(f"ingest: {name} is no root feature; it is computed from {', '.join(graph[name].deps)}")
-
-
-@dataclass(frozen=True)
-class _Builder:
-    """Makes asset definitions that run the binary."""
-
-    command: Command
-    graph: Description
-    specs: SpecOptions
-    run: RunOptions
-    processors: Mapping[str, Sequence[str]]
-
-    def computed(self, features: Sequence[Feature]) -> dg.AssetsDefinition:
-        """One asset definition that computes the features in one process."""
-        keys = {f.key: asset_key(f, self.specs.key_prefix) for f in features}
-        name = "__".join(keys[features[0].key].path) if len(features) == 1 else self._name()
-
-        @dg.multi_asset(
-            name=_identifier(name),
-            specs=[asset_spec(f, self.graph, self.specs) for f in features],
-            check_specs=[check_spec(f, keys[f.key], self.run.check_name) for f in features],
-            can_subset=len(features) > 1,
-            required_resource_keys={self.run.client_key},
-            partitions_def=self.specs.partitions_def,
-            backfill_policy=dg.BackfillPolicy.multi_run() if self.specs.partitions_def else None,
-            retry_policy=self.run.retry_policy,
-            op_tags=dict(self.run.op_tags),
-            pool=self.run.pool,
-        )
-        def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
-            wanted = {f: key for f, key in keys.items() if key in context.selected_asset_keys}
-            yield from run_pipes(
-                context,
-                getattr(context.resources, self.run.client_key),
-                command=self._argv(list(wanted)),
-                extras=self._extras(context, wanted),
-                env=self.command.env,
-                check_name=self.run.check_name,
-                **self._client_args(),
-            )
-
-        return compute
-
-    def _argv(self, features: Sequence[str]) -> list[str]:
-        processor = self.processors.get(features[0]) if len(features) == 1 else None
-        tail = ["--", *processor] if processor else []
-        return self.command.argv("run", *features, *self.run.args, *tail)
-
-    def _extras(self, context: dg.AssetExecutionContext, wanted: Mapping[str, dg.AssetKey]) -> dict[str, Any]:
-        extras: dict[str, Any] = {
-            "features": {feature: _escaped(key) for feature, key in wanted.items()},
-            "checks": {feature: self.run.check_name for feature in wanted},
-        }
-        if self.specs.partitions_def is not None:
-            _require_single_partition(context)
-            by = self.specs.partition_by
-            if by is not None:
-                extras["partition_by"] = by if isinstance(by, str) else dict(by)
-        return {"metaxy_pipes": extras}
-
-    def _client_args(self) -> dict[str, Any]:
-        arguments = dict(self.run.client_args)
-        if self.command.cwd is not None:
-            arguments.setdefault("cwd", self.command.cwd)
-        return arguments
-
-    def _name(self) -> str:
-        return "_".join(["metaxy_pipes", *self.specs.key_prefix, self.graph.project or "features"])
-
-
-def _escaped(key: dg.AssetKey) -> str:
-    return key.to_escaped_user_string()
-
-
-def _identifier(name: str) -> str:
-    return "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
-
-
-def _require_single_partition(context: dg.AssetExecutionContext) -> None:
-    """Dagster tells a Pipes process nothing about a range of partitions, so it would compute all samples."""
-    keys = context.partition_keys if context.has_partition_key_range else ()
-    if len(keys) > 1:
-        raise dg.Failure(
-            f"one run over {len(keys)} partitions ({keys[0]} to {keys[-1]}): metaxy-pipes computes one partition "
-            "in a run. Start the backfill with one run per partition.",
-            allow_retries=False,
-        )

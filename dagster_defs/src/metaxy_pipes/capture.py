@@ -1,8 +1,8 @@
 """Keeps what a process reported before it failed.
 
 Dagster's clients raise as soon as the process exits with another status than 0, and what it had reported until
-then is gone with the session. A Capture sits between the client's own message reader and its handler, and
-remembers the handler.
+then is gone with the session. So a session gets a copy of the client's message reader that remembers its handler. It is
+of the reader's own class, because clients ask for it: that of Kubernetes only reads a pod's log for its own reader.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from dagster import PipesMessageReader
 
 from metaxy_pipes.reports import Report, parse_reports
 
+READER_ATTRIBUTES = ("message_reader", "_message_reader")
 
-class Capture(PipesMessageReader):
-    """A message reader that does what another one does, and remembers what was reported. For one session."""
 
-    def __init__(self, inner: PipesMessageReader) -> None:
-        self._inner = inner
+class Capture:
+    """What was reported in one session."""
+
+    def __init__(self) -> None:
         self._handler: Any = None
         self.exception: str | None = None
+        self.exception_name: str | None = None
 
     @property
     def results(self) -> Sequence[dg.MaterializeResult | dg.AssetCheckResult]:
@@ -36,32 +38,21 @@ class Capture(PipesMessageReader):
         """The runner's own reports that have arrived."""
         return parse_reports(self._handler.get_custom_messages()) if self._handler else []
 
-    @contextmanager
-    def read_messages(self, handler: Any) -> Iterator[Any]:
-        """Reads with the inner reader."""
-        self._handler = handler
-        with self._inner.read_messages(_Listening(handler, self)) as params:
-            yield params
+    def listen(self, reader: PipesMessageReader) -> PipesMessageReader:
+        """A copy of a reader whose session is remembered here."""
+        twin, of = copy.copy(reader), type(reader)
 
-    @property
-    def expected_writer_count(self) -> int:
-        """The inner reader's; asked for only if it says so itself, because Dagster warns of the member."""
-        said = getattr(type(self._inner), "expected_writer_count", None)
-        if said is getattr(PipesMessageReader, "expected_writer_count", None):
-            return 1
-        return self._inner.expected_writer_count
+        @contextmanager
+        def read_messages(twin: Any, handler: Any) -> Iterator[Any]:
+            self._handler = handler
+            with of.read_messages(twin, _Listening(handler, self)) as params:
+                yield params
 
-    def on_opened(self, opened_payload: Any) -> None:
-        """Told to the inner reader."""
-        self._inner.on_opened(opened_payload)
-
-    def on_launched(self, launched_payload: Any) -> None:
-        """Told to the inner reader."""
-        self._inner.on_launched(launched_payload)
-
-    def no_messages_debug_text(self) -> str:
-        """The inner reader's."""
-        return self._inner.no_messages_debug_text()
+        members: dict[str, Any] = {"read_messages": read_messages, "__module__": of.__module__}
+        if of.expected_writer_count is PipesMessageReader.expected_writer_count:
+            members["expected_writer_count"] = 1  # what it is, without Dagster's warning about the member
+        twin.__class__ = type(of.__name__, (of,), members)
+        return twin
 
 
 class _Listening:
@@ -79,6 +70,7 @@ class _Listening:
             exception = (message.get("params") or {}).get("exception")
             if exception:
                 self._capture.exception = str(exception.get("message", "")).strip()
+                self._capture.exception_name = exception.get("name")
         self._handler.handle_message(message)
 
 
@@ -88,10 +80,11 @@ def capturing(client: Any) -> tuple[Any, Capture | None]:
     The client itself is left alone, because steps may share it. None if the client has no message reader that
     could be replaced; then nothing is remembered.
     """
-    reader = getattr(client, "message_reader", None)
-    if not isinstance(reader, PipesMessageReader):
-        return client, None
-    capture = Capture(reader)
-    twin = copy.copy(client)
-    twin.message_reader = capture
-    return twin, capture
+    for name in READER_ATTRIBUTES:
+        reader = getattr(client, name, None)
+        if isinstance(reader, PipesMessageReader):
+            capture = Capture()
+            twin = copy.copy(client)
+            setattr(twin, name, capture.listen(reader))
+            return twin, capture
+    return client, None

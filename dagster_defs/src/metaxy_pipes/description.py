@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 
+DEFAULT_STORE_KIND = "delta"
+
+
 class DescriptionError(ValueError):
     """The description is not one of metaxy-pipes, or lacks something that definitions need."""
 
@@ -51,6 +54,7 @@ class Feature:
     columns: tuple[Column, ...] = ()
     column_lineage: Mapping[str, tuple[ColumnSource, ...]] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -81,6 +85,7 @@ class Feature:
                 columns=tuple(_column(c) for c in raw.get("columns") or ()),
                 column_lineage=_lineage(raw.get("column_lineage") or ()),
                 metadata=raw.get("metadata") or {},
+                info=raw.get("info") or {},
             )
         except (KeyError, TypeError, AttributeError) as err:
             raise DescriptionError(f"feature {key}: missing or malformed member: {err!r}") from err
@@ -104,6 +109,12 @@ class Description:
     features: tuple[Feature, ...]
     project: str | None = None
     project_version: str | None = None
+    store: Mapping[str, Any] | None = None
+
+    @property
+    def store_kind(self) -> str:
+        """The Dagster kind of the store's tables."""
+        return (self.store or {}).get("kind") or DEFAULT_STORE_KIND
 
     def __iter__(self) -> Iterator[Feature]:
         return iter(self.features)
@@ -116,6 +127,11 @@ class Description:
         raise DescriptionError(f"unknown feature {key!r}; the description has: {known}")
 
     @staticmethod
+    def of(given: Description | str | os.PathLike[str]) -> Description:
+        """A description from itself or from the file that holds it."""
+        return given if isinstance(given, Description) else Description.load(given)
+
+    @staticmethod
     def parse(raw: Mapping[str, Any]) -> Description:
         """Reads the whole description, decoded from JSON."""
         features = raw.get("features") if isinstance(raw, Mapping) else None
@@ -125,6 +141,7 @@ class Description:
             features=tuple(Feature.parse(f) for f in features),
             project=raw.get("project") or None,
             project_version=raw.get("project_version") or None,
+            store=raw.get("store") or None,
         )
 
     @staticmethod

@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 
 from metaxy_pipes.capture import Capture, capturing
+from metaxy_pipes.events import NO_EXTRAS, EventExtras
 from metaxy_pipes.reports import Report
 from metaxy_pipes.specs import DEFAULT_CHECK
 
@@ -27,6 +28,7 @@ def run_pipes(
     extras: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
     check_name: str = DEFAULT_CHECK,
+    events: EventExtras = NO_EXTRAS,
     **client_args: Any,
 ) -> Iterator[Result]:
     """Runs the command through a Pipes client and yields what it reports.
@@ -42,6 +44,7 @@ def run_pipes(
         extras: passed to the process.
         env: added to the process's environment.
         check_name: the check that fails when a sample could not be computed, if the asset declares it.
+        events: what is added to the materializations, and the tags of observations.
         client_args: what else the client's `run` takes, such as `image` on Kubernetes.
 
     """
@@ -52,17 +55,18 @@ def run_pipes(
         )
     except dg.DagsterExecutionInterruptedError:
         if capture is not None:
-            yield from observations(context, capture)
+            yield from observations(context, capture, events)
+            yield from complete(context, capture.results, events)
         raise
     except Exception as err:
         if capture is None:
             raise
-        yield from observations(context, capture)
-        yield from capture.results
+        yield from observations(context, capture, events)
+        yield from complete(context, capture.results, events)
         yield from failed_checks(context, capture, check_name)
         raise failure(capture, err) from err
     results = invocation.get_results(implicit_materializations=False)
-    yield from results
+    yield from complete(context, results, events)
     silent = _selected(context) - {r.asset_key for r in results if isinstance(r, dg.MaterializeResult)}
     if silent:
         names = ", ".join(sorted(key.to_user_string() for key in silent))
@@ -73,7 +77,18 @@ def run_pipes(
         )
 
 
-def observations(context: dg.AssetExecutionContext, capture: Capture) -> Iterator[dg.AssetObservation]:
+def complete(
+    context: dg.AssetExecutionContext, results: Sequence[Any], events: EventExtras
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    """The results, with what this package adds to materializations."""
+    only = _only(_selected(context))
+    for result in results:
+        yield events.materialization(result, only) if isinstance(result, dg.MaterializeResult) else result
+
+
+def observations(
+    context: dg.AssetExecutionContext, capture: Capture, events: EventExtras = NO_EXTRAS
+) -> Iterator[dg.AssetObservation]:
     """The counts of every feature that was begun and not reported as materialized."""
     finished = {r.asset_key for r in capture.results if isinstance(r, dg.MaterializeResult)}
     partition = context.partition_key if context.has_partition_key else None
@@ -82,7 +97,11 @@ def observations(context: dg.AssetExecutionContext, capture: Capture) -> Iterato
         if key is None or key in finished:
             continue
         yield dg.AssetObservation(
-            key, description=f"Run failed. {report}", metadata=report.metadata(), partition=partition
+            key,
+            description=f"Run failed. {report}",
+            metadata=report.metadata(),
+            partition=partition,
+            tags=dict(events.tags.get(key, {})),
         )
 
 
@@ -102,7 +121,7 @@ def failed_checks(
 
 def failure(capture: Capture, err: BaseException) -> dg.Failure:
     """The failure to end the step with: what went wrong, counts, and the first failed samples."""
-    status = exit_status(err)
+    status = exit_status(err, capture.exception_name)
     reports = capture.reports
     lines = [_headline(status, err)]
     if capture.exception:
@@ -116,10 +135,14 @@ def failure(capture: Capture, err: BaseException) -> dg.Failure:
     return dg.Failure("\n".join(lines), metadata=_failure_metadata(status, reports), allow_retries=status != EXIT_SETUP)
 
 
-def exit_status(err: BaseException) -> int | None:
-    """The status in a client's error, negative for a signal; None if it tells none."""
-    found = re.search(r"failed with code (-?\d+)", str(err))
-    return int(found.group(1)) if found else None
+def exit_status(err: BaseException, reported: str | None = None) -> int | None:
+    """The status in a client's error, negative for a signal, or else what the runner's own error means.
+
+    None if neither tells.
+    """
+    if found := re.search(r"failed with code (-?\d+)|'StatusCode': (\d+)|[Ee]xit code:? (\d+)", str(err)):
+        return int(next(filter(None, found.groups())))
+    return {"SamplesError": EXIT_SAMPLES, "SetupError": EXIT_SETUP}.get(reported or "")
 
 
 def _headline(status: int | None, err: BaseException) -> str:

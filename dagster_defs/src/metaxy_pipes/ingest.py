@@ -10,7 +10,7 @@ import dagster as dg
 
 from metaxy_pipes.command import Command
 from metaxy_pipes.description import Description, Feature
-from metaxy_pipes.specs import SpecOptions, asset_key, asset_spec
+from metaxy_pipes.specs import SpecOptions, asset_key, asset_spec, event_tags
 
 SUMMARY = re.compile(r"^(?=.*\bunchanged=\d)(?:\w+=\d+\s*)+$")
 GRACE_SECONDS = 20
@@ -44,18 +44,25 @@ class Ingest:
 
 
 def ingest_asset(
-    feature: Feature, description: Description, options: SpecOptions, command: Command, source: Ingest
+    feature: Feature,
+    description: Description,
+    options: SpecOptions,
+    command: Command,
+    source: Ingest,
+    deps: Sequence[Any] = (),
 ) -> dg.AssetsDefinition:
     """An asset that runs `ingest` and is materialized with its counts."""
     argv = command.argv("ingest", feature.key, "--from", source.source, *source.args)
     key = asset_key(feature, options.key_prefix)
-    spec = asset_spec(feature, description, options, computed=False, extra_deps=source.deps)
+    spec = asset_spec(feature, description, options, computed=False, extra_deps=(*source.deps, *deps))
 
     @dg.multi_asset(name=f"ingest__{key.to_python_identifier()}", specs=[spec])
     def ingest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
         summary = _run(context, command, argv)
         metadata: dict[str, Any] = {f"metaxy/{name}": count for name, count in summary.items()}
-        return dg.MaterializeResult(asset_key=key, metadata={"metaxy/feature": feature.key, **metadata})
+        return dg.MaterializeResult(
+            asset_key=key, metadata={"metaxy/feature": feature.key, **metadata}, tags=event_tags(feature)
+        )
 
     return ingest
 

@@ -10,9 +10,11 @@ import dagster as dg
 
 from metaxy_pipes.columns import KeyOf, column_lineage, column_schema
 from metaxy_pipes.description import Description, Feature
+from metaxy_pipes.events import StoreLink, link
 
 ATTRIBUTES = "dagster/attributes"
 DEFAULT_CHECK = "samples_processed"
+TAG_LENGTH = 63
 
 
 @dataclass(frozen=True)
@@ -21,9 +23,10 @@ class SpecOptions:
 
     group_name: str | None = None
     key_prefix: Sequence[str] = ()
-    kinds: Collection[str] = ("parquet",)
+    kinds: Collection[str] | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    store_link: StoreLink | None = None
     partitions_def: dg.PartitionsDefinition | None = None
     partition_by: str | Mapping[str, str] | None = None
     automation_condition: dg.AutomationCondition | None = None
@@ -51,11 +54,12 @@ def asset_spec(
 ) -> dg.AssetSpec:
     """The spec of a feature; a feature that is not computed here has no code version and no partitions."""
     key_of = _key_of(description, options.key_prefix)
+    kinds = (description.store_kind,) if options.kinds is None else options.kinds
     arguments: dict[str, Any] = {
-        "deps": [*(dg.AssetDep(key_of(dep)) for dep in feature.deps), *extra_deps],
+        "deps": _deps(feature, key_of, extra_deps),
         "description": feature.description,
         "group_name": options.group_name,
-        "kinds": {*feature.kinds, *options.kinds},
+        "kinds": {*feature.kinds, *kinds},
         "tags": {**_tags(feature), **options.tags},
         "metadata": {**_metadata(feature, key_of, options, computed), **options.metadata},
     }
@@ -72,6 +76,15 @@ def asset_spec(
     return dg.AssetSpec(key_of(feature.key), **{**arguments, **attributes})
 
 
+def _deps(feature: Feature, key_of: KeyOf, extra_deps: Sequence[Any]) -> list[dg.AssetDep]:
+    """A dependency on each parent, and the others; one of those on a parent's asset takes its place."""
+    deps = {key_of(dep): dg.AssetDep(key_of(dep)) for dep in feature.deps}
+    for extra in extra_deps:
+        dep = extra if isinstance(extra, dg.AssetDep) else dg.AssetDep(extra)
+        deps[dep.asset_key] = dep
+    return list(deps.values())
+
+
 def check_spec(feature: Feature, key: dg.AssetKey, name: str = DEFAULT_CHECK) -> dg.AssetCheckSpec:
     """The check that fails when a sample of the feature could not be computed."""
     return dg.AssetCheckSpec(
@@ -86,6 +99,15 @@ def _tags(feature: Feature) -> dict[str, str]:
     return tags
 
 
+def event_tags(feature: Feature) -> dict[str, str]:
+    """The tags of a materialization or an observation of the feature, as Metaxy names and cuts them."""
+    return {
+        "metaxy/feature": feature.table,
+        "metaxy/feature_version": feature.feature_version[:TAG_LENGTH],
+        "metaxy/feature_code_version": feature.code_version[:TAG_LENGTH],
+    }
+
+
 def _key_of(description: Description, key_prefix: Sequence[str]) -> KeyOf:
     """Finds asset keys; a parent that is not described, because it is another project's, keeps its own parts."""
     keys = {f.key: asset_key(f, key_prefix) for f in description}
@@ -98,9 +120,12 @@ def _metadata(feature: Feature, key_of: KeyOf, options: SpecOptions, computed: b
         "metaxy/feature_version": feature.feature_version,
         "metaxy/code_version": feature.code_version,
     }
+    if feature.info:
+        metadata["metaxy/info"] = dg.MetadataValue.json(dict(feature.info))
     schema, lineage = column_schema(feature), column_lineage(feature, key_of)
     if feature.table_uri is not None:
         metadata["dagster/uri"] = dg.MetadataValue.path(feature.table_uri)
+        metadata.update(link(options.store_link, feature.table_uri))
     if schema is not None:
         metadata["dagster/column_schema"] = schema
     if lineage is not None:
