@@ -6,6 +6,7 @@ about a feature is written twice: keys, dependencies, code versions, columns and
 
 from metaxy_pipes.assets import metaxy_pipes_assets
 from metaxy_pipes.command import Command, CommandError
+from metaxy_pipes.component import MetaxyPipesComponent
 from metaxy_pipes.definitions import build_definitions
 from metaxy_pipes.description import Description, DescriptionError, Feature
 from metaxy_pipes.execution import run_pipes
@@ -20,6 +21,7 @@ __all__ = [
     "DescriptionError",
     "Feature",
     "Ingest",
+    "MetaxyPipesComponent",
     "MetaxyPipesIOManager",
     "Report",
     "SampleFailure",
