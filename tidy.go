@@ -14,7 +14,7 @@ func (j *job) tidy(ctx context.Context) {
 		return
 	}
 	o, err := store.Tidy(ctx, j.store, j.f.Key(), store.Optimization{
-		SortBy: j.f.Spec().IDColumns, Marks: engine.CarryMarks, Info: j.info(),
+		SortBy: j.f.Spec().IDColumns, Marks: engine.CarriedMarks, Info: j.info(),
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -23,9 +23,9 @@ type Optimization struct {
 	SortBy []string
 	// Least is how many files have to become one for that to pay; 0 means all that are small or not sorted.
 	Least int
-	// Marks returns the marks (see Write.Marks) that the commit is to set, given those of the version that it is made
-	// from. Nil sets none.
-	Marks func(marks map[string]int64, from, to int64) map[string]int64
+	// Marks returns the marks (see Write.Marks) that a commit is to set, given the version that it is made from and the one
+	// that it makes. Nil sets none.
+	Marks func(from Snapshot, to int64) map[string]int64
 	// Info is recorded with the commits, like Write.Info.
 	Info map[string]string
 }

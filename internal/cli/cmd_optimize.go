@@ -58,7 +58,7 @@ func (a *app) optimize(ctx context.Context, log *slog.Logger, args []string, for
 	}
 	tables, removed, added := []optimizedTable{}, 0, 0
 	err = e.eachTable(args, func(f *feature.Feature) error {
-		o, err := st.Optimize(ctx, f.Key(), store.Optimization{SortBy: f.Spec().IDColumns, Marks: engine.CarryMarks})
+		o, err := st.Optimize(ctx, f.Key(), store.Optimization{SortBy: f.Spec().IDColumns, Marks: engine.CarriedMarks})
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (a *app) optimize(ctx context.Context, log *slog.Logger, args []string, for
 
 // tidy merges the small files of a table when there are many. What was asked for is done before, and does not fail by it.
 func (e *Env) tidy(ctx context.Context, f *feature.Feature) {
-	_, err := store.Tidy(ctx, e.Store, f.Key(), store.Optimization{SortBy: f.Spec().IDColumns, Marks: engine.CarryMarks})
+	_, err := store.Tidy(ctx, e.Store, f.Key(), store.Optimization{SortBy: f.Spec().IDColumns, Marks: engine.CarriedMarks})
 	if err != nil && ctx.Err() == nil {
 		e.Log.Warn("the table's small files are not merged", "feature", string(f.Key()), "error", err)
 	}

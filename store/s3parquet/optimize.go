@@ -133,8 +133,7 @@ func (m *mover) plan(w *fileWriter, group []*delta.File) delta.Planner {
 			c.Files = append(c.Files, add)
 		}
 		if m.o.Marks != nil && base != nil {
-			marks := (&snapshot{Snapshot: base}).Marks()
-			c.Marks = m.o.Marks(marks, base.Version, base.Version+1)
+			c.Marks = m.o.Marks(&snapshot{store: m.store, table: m.table, Snapshot: base}, base.Version+1)
 		}
 		return c, nil
 	}

@@ -103,8 +103,8 @@ func TestOptimizationInTheLog(t *testing.T) {
 	w.Marks = map[string]int64{"settled": 1}
 	appendRows(t, s, "f", w)
 	o := byID
-	o.Marks = func(marks map[string]int64, from, to int64) map[string]int64 {
-		return map[string]int64{"settled": marks["settled"] - from + to}
+	o.Marks = func(from store.Snapshot, to int64) map[string]int64 {
+		return map[string]int64{"settled": from.Marks()["settled"] - from.Version() + to}
 	}
 	optimize(t, s, o)
 	if marks := snapshot(t, s, "f").Marks(); marks["settled"] != 2 {
