@@ -68,6 +68,7 @@ bench: .venv/.done build ## resolve of ROWS (1000000) samples by us and by real 
 	go build -o bin/bench-generate ./bench/generate
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
 	$(PYTHON) bench/runner.py
+	$(PYTHON) bench/commits.py
 	$(PYTHON) bench/startup.py
 
 .PHONY: bench-huge

@@ -31,7 +31,7 @@ func (d *Dir) walk(ctx context.Context, dir, prefix, after string, yield func(Ob
 		yield(Object{}, err)
 		return false
 	}
-	names, err := d.entries(dir)
+	names, err := d.entries(dir, after)
 	if err != nil {
 		yield(Object{}, err)
 		return false
@@ -53,19 +53,20 @@ func (d *Dir) walk(ctx context.Context, dir, prefix, after string, yield func(Ob
 	return true
 }
 
-// entries returns the names in a folder in order; those of folders end with a slash.
-func (d *Dir) entries(dir string) ([]string, error) {
-	list, err := os.ReadDir(filepath.Join(d.root, filepath.FromSlash(dir)))
+// entries returns the names in a folder in order; those of folders end with a slash. It leaves out files whose whole names
+// are not greater than after: of a long log, only the end is wanted, and sorted.
+func (d *Dir) entries(dir, after string) ([]string, error) {
+	list, err := readDir(filepath.Join(d.root, filepath.FromSlash(dir)))
 	if err != nil {
 		if errors.Is(notDirectory(err), fs.ErrNotExist) {
 			return nil, nil
 		}
 		return nil, err
 	}
-	names := make([]string, 0, len(list))
+	var names []string
 	for _, e := range list {
 		name := e.Name()
-		if strings.HasPrefix(name, tempPrefix) {
+		if strings.HasPrefix(name, tempPrefix) || e.Type().IsRegular() && dir+name <= after {
 			continue
 		}
 		isDir := e.IsDir()
@@ -80,6 +81,16 @@ func (d *Dir) entries(dir string) ([]string, error) {
 	}
 	sort.Strings(names)
 	return names, nil
+}
+
+// readDir is os.ReadDir without the sorting.
+func readDir(path string) ([]fs.DirEntry, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	list, err := f.ReadDir(-1)
+	return list, errors.Join(err, f.Close())
 }
 
 func (d *Dir) yieldFile(name string, yield func(Object, error) bool) bool {

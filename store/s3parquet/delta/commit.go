@@ -308,10 +308,14 @@ func (t *Table) advance(ctx context.Context, base *Snapshot, f *logFile, actions
 		return
 	}
 	t.remember(s)
-	if s.checkpointDue() {
+	if s.checkpointDue() || len(actions) > longCommit {
 		_ = t.Checkpoint(ctx, s)
 	}
 }
+
+// longCommit is after how many actions in one commit there is a checkpoint at once: one that merged many small files has a
+// long list of what is gone, and leaves a table that is short to describe.
+const longCommit = 100
 
 // pause waits a random time that grows with each try up to a second, so that writers who lose do not meet again.
 func pause(ctx context.Context, try int) error {

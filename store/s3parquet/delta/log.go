@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -314,8 +315,11 @@ func (t *Table) replayCommits(ctx context.Context, r *replay, version int64, com
 	return r.finish()
 }
 
-// readTime takes from the commit of a checkpoint's version when it was made.
+// readTime takes from the commit of a checkpoint's version when it was made. Most writers say so first.
 func (t *Table) readTime(ctx context.Context, r *replay) error {
+	if info := t.readInfo(ctx, r.snapshot.last); info != nil {
+		return r.action(&action{CommitInfo: info})
+	}
 	actions, err := t.readCommits(ctx, []logFile{r.snapshot.last})
 	if err != nil {
 		return err
@@ -326,6 +330,28 @@ func (t *Table) readTime(ctx context.Context, r *replay) error {
 		}
 	}
 	return nil
+}
+
+// firstBytes is how much of a commit is read to see how it begins.
+const firstBytes = 4 << 10
+
+// readInfo reads what a commit says of itself in its first line, nil if it says nothing there.
+func (t *Table) readInfo(ctx context.Context, f logFile) *CommitInfo {
+	r, err := t.Bucket.Get(ctx, f.Name, 0, firstBytes)
+	if err != nil {
+		return nil
+	}
+	defer r.Close()
+	begin, err := io.ReadAll(r)
+	line, _, whole := bytes.Cut(begin, []byte("\n"))
+	if err != nil || !whole {
+		return nil
+	}
+	actions, err := decodeCommit(f.Name, line)
+	if err != nil || len(actions) != 1 {
+		return nil
+	}
+	return actions[0].CommitInfo
 }
 
 // readCommits reads and decodes some commits at the same time.

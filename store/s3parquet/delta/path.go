@@ -14,7 +14,7 @@ var absolute = regexp.MustCompile(`^(/|[A-Za-z][A-Za-z0-9+.-]*:/)`)
 
 // decodePath returns the name of a data file relative to its table's folder, from the path of an add or remove.
 func decodePath(path string) (string, error) {
-	if absolute.MatchString(path) {
+	if strings.Contains(path, "/") && absolute.MatchString(path) {
 		return "", fmt.Errorf("%w: data file %q lies outside of the table (shallow clone)", store.ErrUnsupported, path)
 	}
 	name, err := url.PathUnescape(path)

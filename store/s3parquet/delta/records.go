@@ -9,15 +9,39 @@ import (
 
 // A recordReader turns the rows of a Parquet file into nested maps, for files whose exact columns nobody knows before:
 // the checkpoints of other writers. It follows the levels of the Dremel encoding. A group becomes a
-// map[string]any, a LIST an []any, a MAP a map[string]any by its keys; what is null is nil.
+// map[string]any, a LIST an []any, a MAP a map[string]any by its keys; what is null is nil
+// or, in a group, not there.
 type recordReader struct {
-	root   parquet.Node
-	leaves int
-	cols   [][]parquet.Value // of the current row, by leaf: what is not consumed yet
+	root *recordNode
+	cols [][]parquet.Value // of the current row, by leaf: what is not consumed yet
 }
 
 func newRecordReader(schema *parquet.Schema) *recordReader {
-	return &recordReader{root: schema, leaves: len(schema.Columns()), cols: make([][]parquet.Value, len(schema.Columns()))}
+	root := newRecordNode("", schema)
+	return &recordReader{root: root, cols: make([][]parquet.Value, root.leaves)}
+}
+
+// A recordNode is a node of the schema, with what the library would work out each time.
+type recordNode struct {
+	name               string
+	optional, repeated bool
+	leaf               bool
+	kind               parquet.Kind // of a leaf
+	members            []*recordNode
+	leaves             int // below it, or 1
+}
+
+func newRecordNode(name string, n parquet.Node) *recordNode {
+	r := &recordNode{name: name, optional: n.Optional(), repeated: n.Repeated(), leaf: n.Leaf()}
+	if r.leaf {
+		r.kind, r.leaves = n.Type().Kind(), 1
+		return r
+	}
+	for _, f := range n.Fields() {
+		m := newRecordNode(f.Name(), f)
+		r.members, r.leaves = append(r.members, m), r.leaves+m.leaves
+	}
+	return r
 }
 
 // readRecords calls fn for each row of a file.
@@ -55,7 +79,7 @@ func readRecords(f *parquet.File, fn func(record map[string]any) error) error {
 
 func (r *recordReader) record(row parquet.Row) (map[string]any, error) {
 	row.Range(func(column int, values []parquet.Value) bool {
-		if column < r.leaves {
+		if column < len(r.cols) {
 			r.cols[column] = values
 		}
 		return true
@@ -68,11 +92,11 @@ func (r *recordReader) record(row parquet.Row) (map[string]any, error) {
 }
 
 // value reads a node whose first leaf has the given number; def and rep are the levels of its parent.
-func (r *recordReader) value(n parquet.Node, leaf, def, rep int) (any, error) {
+func (r *recordReader) value(n *recordNode, leaf, def, rep int) (any, error) {
 	switch {
-	case n.Repeated():
+	case n.repeated:
 		return r.repeated(n, leaf, def+1, rep+1)
-	case n.Optional():
+	case n.optional:
 		def++
 		if len(r.cols[leaf]) == 0 || r.cols[leaf][0].DefinitionLevel() < def {
 			return nil, r.skip(n, leaf)
@@ -81,15 +105,15 @@ func (r *recordReader) value(n parquet.Node, leaf, def, rep int) (any, error) {
 	return r.present(n, leaf, def, rep)
 }
 
-func (r *recordReader) present(n parquet.Node, leaf, def, rep int) (any, error) {
-	if n.Leaf() {
+func (r *recordReader) present(n *recordNode, leaf, def, rep int) (any, error) {
+	if n.leaf {
 		return r.leaf(n, leaf)
 	}
 	return r.group(n, leaf, def, rep)
 }
 
 // repeated reads the elements of a repeated node; an element begins at the repetition level rep.
-func (r *recordReader) repeated(n parquet.Node, leaf, def, rep int) (any, error) {
+func (r *recordReader) repeated(n *recordNode, leaf, def, rep int) (any, error) {
 	if len(r.cols[leaf]) == 0 || r.cols[leaf][0].DefinitionLevel() < def {
 		return []any(nil), r.skip(n, leaf)
 	}
@@ -106,35 +130,37 @@ func (r *recordReader) repeated(n parquet.Node, leaf, def, rep int) (any, error)
 	}
 }
 
-func (r *recordReader) group(n parquet.Node, leaf, def, rep int) (any, error) {
-	members := make(map[string]any, len(n.Fields()))
-	for _, f := range n.Fields() {
+func (r *recordReader) group(n *recordNode, leaf, def, rep int) (any, error) {
+	members := make(map[string]any, 8)
+	for _, f := range n.members {
 		v, err := r.value(f, leaf, def, rep)
 		if err != nil {
 			return nil, err
 		}
-		members[f.Name()] = v
-		leaf += countLeaves(f)
+		if v != nil {
+			members[f.name] = v
+		}
+		leaf += f.leaves
 	}
-	if len(n.Fields()) == 1 && n.Fields()[0].Repeated() {
-		return unwrapList(n.Fields()[0], members), nil
+	if len(n.members) == 1 && n.members[0].repeated {
+		return unwrapList(n.members[0], members), nil
 	}
 	return members, nil
 }
 
 // unwrapList turns the two outer groups of a LIST or MAP into a list or a map. Writers name them in several ways, so
 // the shape decides: a group whose only member is repeated.
-func unwrapList(inner parquet.Node, members map[string]any) any {
+func unwrapList(inner *recordNode, members map[string]any) any {
 	var elements []any
 	for _, m := range members {
 		elements, _ = m.([]any)
 	}
-	if inner.Leaf() {
+	if inner.leaf {
 		return elements
 	}
 	names := make([]string, 0, 2)
-	for _, f := range inner.Fields() {
-		names = append(names, f.Name())
+	for _, f := range inner.members {
+		names = append(names, f.name)
 	}
 	if len(names) == 2 && names[0] == "key" && names[1] == "value" {
 		out := make(map[string]any, len(elements))
@@ -155,8 +181,8 @@ func unwrapList(inner parquet.Node, members map[string]any) any {
 }
 
 // skip consumes the one entry that each leaf of a missing node has.
-func (r *recordReader) skip(n parquet.Node, leaf int) error {
-	for i := leaf; i < leaf+countLeaves(n); i++ {
+func (r *recordReader) skip(n *recordNode, leaf int) error {
+	for i := leaf; i < leaf+n.leaves; i++ {
 		if len(r.cols[i]) == 0 {
 			return fmt.Errorf("column %d ends early", i)
 		}
@@ -165,13 +191,13 @@ func (r *recordReader) skip(n parquet.Node, leaf int) error {
 	return nil
 }
 
-func (r *recordReader) leaf(n parquet.Node, leaf int) (any, error) {
+func (r *recordReader) leaf(n *recordNode, leaf int) (any, error) {
 	if len(r.cols[leaf]) == 0 {
 		return nil, fmt.Errorf("column %d ends early", leaf)
 	}
 	v := r.cols[leaf][0]
 	r.cols[leaf] = r.cols[leaf][1:]
-	switch n.Type().Kind() {
+	switch n.kind {
 	case parquet.Boolean:
 		return v.Boolean(), nil
 	case parquet.Int32:
@@ -182,15 +208,4 @@ func (r *recordReader) leaf(n parquet.Node, leaf int) (any, error) {
 		return string(v.ByteArray()), nil
 	}
 	return nil, nil // no action has members of other types; statistics in columns of their own do
-}
-
-func countLeaves(n parquet.Node) int {
-	if n.Leaf() {
-		return 1
-	}
-	sum := 0
-	for _, f := range n.Fields() {
-		sum += countLeaves(f)
-	}
-	return sum
 }

@@ -73,7 +73,10 @@ func (c *Change) removes(files map[string]*File, now int64) []action {
 	for _, name := range c.Removes {
 		f := files[name]
 		r := &Remove{Path: f.Path, DeletionTimestamp: &now, DataChange: !c.Moved, ExtendedFileMetadata: &extended,
-			PartitionValues: f.PartitionValues, Size: &f.Size, Stats: f.Stats, Tags: f.Tags}
+			PartitionValues: f.PartitionValues, Size: &f.Size}
+		if !c.Moved { // of thousands of small files, every reader of the log would have to read what nobody asks for
+			r.Stats, r.Tags = f.Stats, f.Tags
+		}
 		actions = append(actions, action{Remove: r})
 	}
 	return actions
