@@ -38,7 +38,7 @@ test-go: .tools/bin/.done ## the Go tests, with a real MinIO
 	METAXY_REQUIRE_MINIO=1 METAXY_EVERY_FAULT=1 go test ./...
 
 .PHONY: test-python
-test-python: .venv/.done .tools/bin/.done build ## the tests with real Dagster, Metaxy, delta-rs, Polars and DuckDB
+test-python: .venv/.done .tools/bin/.done .tools/emulators.done build ## the tests with real Dagster, Metaxy, delta-rs, Polars and DuckDB
 	$(PYTHON) -m pytest
 
 .PHONY: test-cross
@@ -81,7 +81,7 @@ golden: .venv/.done ## rewrite the expectations under testdata; review the diff
 	go test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 .PHONY: setup
-setup: .venv/.done .tools/bin/.done ## install the tools and the Python environment into this folder
+setup: .venv/.done .tools/bin/.done .tools/emulators.done ## install the tools and the Python environment into this folder
 
 .venv/.done: pyproject.toml uv.lock .tools/uv/.done
 	.tools/uv/bin/uv sync --locked --quiet
@@ -94,6 +94,13 @@ setup: .venv/.done .tools/bin/.done ## install the tools and the Python environm
 
 .tools/bin/.done: tools/go.mod tools/go.sum
 	cd tools && GOBIN=$(CURDIR)/.tools/bin CGO_ENABLED=0 go install tool
+	@touch $@
+
+# Emulators of Google Cloud Storage and, where npm is there, of Azure Blob Storage. Tests that need one say so when they are skipped.
+.tools/emulators.done: tools/fakegcs/go.mod tools/fakegcs/go.sum tools/azurite/package.json tools/azurite/package-lock.json
+	cd tools/fakegcs && GOBIN=$(CURDIR)/.tools/bin CGO_ENABLED=0 go install tool
+	rm -rf .tools/azurite && mkdir -p .tools/azurite && cp tools/azurite/package*.json .tools/azurite
+	if command -v npm >/dev/null; then cd .tools/azurite && npm ci --silent --no-audit --no-fund --ignore-scripts; fi
 	@touch $@
 
 .PHONY: clean
