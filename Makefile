@@ -41,6 +41,11 @@ test-go: .tools/bin/.done ## the Go tests, with a real MinIO
 test-python: .venv/.done .tools/bin/.done .tools/emulators.done build ## the tests with real Dagster, Metaxy, delta-rs, Polars and DuckDB
 	$(PYTHON) -m pytest
 
+.PHONY: test-k8s
+test-k8s: .venv/.done .tools/bin/.done build ## examples/kubernetes on the one-node cluster of KUBECONFIG; K8S_IMPORT brings an image's tar file to it
+	@test -n "$(KUBECONFIG)" -a -n "$(K8S_IMPORT)" || { echo "test-k8s: set KUBECONFIG and K8S_IMPORT (such as: kind load image-archive)"; exit 1; }
+	PYTHONPATH=tests/kubernetes $(PYTHON) -m pytest tests/kubernetes
+
 .PHONY: test-cross
 test-cross: ## builds for each platform that we publish for
 	@for os in linux darwin; do for arch in amd64 arm64; do \
