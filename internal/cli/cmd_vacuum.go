@@ -35,8 +35,9 @@ func (a *app) vacuumCommand() *cobra.Command {
 		Short: "Delete the files that no recent version of a table needs",
 		Long: "Deletes the data files that were replaced (by optimize, restore or a hard deletion) longer ago than --retain,\n" +
 			"and those as old that no version names, which killed writers leave behind. Then it deletes the log before the\n" +
-			"newest checkpoint that is older than --retain and than 30 days (the table's delta.logRetentionDuration).\n" +
-			"Versions that are older cannot be read or restored afterwards. A retention under an hour may take files from\n" +
+			"newest checkpoint that is older than --retain and than 30 days (the table's delta.logRetentionDuration), and last\n" +
+			"what killed writers have begun and not completed: temporary files, and on S3, where the credentials allow to list\n" +
+			"them, uploads in parts. Versions that are older cannot be read or restored afterwards. A retention under an hour may take files from\n" +
 			"readers, and from writers before their commit, so it needs --yes.",
 		Example: a.example("vacuum --dry-run", "vacuum video/crop --retain 720h"),
 		RunE: a.run(func(ctx context.Context, log *slog.Logger, args []string) error {
@@ -58,6 +59,8 @@ type vacuumedTable struct {
 	Bytes    int64       `json:"bytes"`
 	LogFiles int         `json:"log_files"`
 	Names    []string    `json:"names"`
+	// Unfinished counts what killed writers had begun: temporary files, uploads to S3.
+	Unfinished int `json:"unfinished"`
 }
 
 func (a *app) vacuum(ctx context.Context, log *slog.Logger, args []string, flags vacuumFlags) (err error) {
@@ -86,7 +89,7 @@ func (a *app) vacuum(ctx context.Context, log *slog.Logger, args []string, flags
 		if err != nil {
 			return err
 		}
-		tables = append(tables, vacuumedTable{f.Key(), v.Files, v.Bytes, v.LogFiles, append([]string{}, v.Names...)})
+		tables = append(tables, vacuumedTable{f.Key(), v.Files, v.Bytes, v.LogFiles, append([]string{}, v.Names...), v.Unfinished})
 		sum.Files, sum.Bytes, sum.LogFiles = sum.Files+v.Files, sum.Bytes+v.Bytes, sum.LogFiles+v.LogFiles
 		return nil
 	})
@@ -97,9 +100,9 @@ func (a *app) vacuum(ctx context.Context, log *slog.Logger, args []string, flags
 		err = writeJSON(a.stdout, map[string]any{"features": tables, "dry_run": flags.dryRun})
 	} else {
 		t := newTable()
-		t.AppendHeader([]any{"feature", "data files", "bytes", "log files"})
+		t.AppendHeader([]any{"feature", "data files", "bytes", "log files", "unfinished"})
 		for _, v := range tables {
-			t.AppendRow([]any{v.Feature, v.Files, v.Bytes, v.LogFiles})
+			t.AppendRow([]any{v.Feature, v.Files, v.Bytes, v.LogFiles, v.Unfinished})
 		}
 		_, err = fmt.Fprintln(a.stdout, t.Render())
 	}

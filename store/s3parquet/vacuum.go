@@ -2,7 +2,9 @@ package s3parquet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -33,12 +35,14 @@ type Vacuumed struct {
 	Files, LogFiles int
 	Bytes           int64    // of the data files
 	Names           []string // of the data files, below the table
+	Unfinished      int      // objects that a killed writer had begun
 }
 
 // Vacuum deletes the data files that no version needs which was the newest one at some time since Now - Retain: those that
 // were replaced before, and those that no version names because their writer was killed. Then it deletes commits and
 // checkpoints that are older than both Retain and the table's own delta.logRetentionDuration and that no later version is
-// read from. Older versions cannot be read afterwards.
+// read from. Older versions cannot be read afterwards. Last it deletes what killed writers have begun before Now - Retain
+// and not completed, which is in no listing: temporary files, and on S3, if the credentials allow it, uploads in parts.
 //
 // A crash leaves some of it to the next time. Readers of newer versions and writers notice nothing.
 func (s *Store) Vacuum(ctx context.Context, key feature.Key, v Vacuuming) (Vacuumed, error) {
@@ -94,14 +98,52 @@ func (w *sweeper) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.done.LogFiles = len(log)
+	begun, err := w.unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	w.done.LogFiles, w.done.Unfinished = len(log), len(begun)
 	if w.DryRun {
 		return nil
 	}
 	if err := w.delete(ctx, old, deletesAtOnce); err != nil {
 		return err
 	}
-	return w.delete(ctx, log, 1) // the oldest first, so that what is left has no gap
+	if err := w.delete(ctx, log, 1); err != nil { // the oldest first, so that what is left has no gap
+		return err
+	}
+	for _, u := range begun {
+		if err := w.finisher().DeleteUnfinished(ctx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *sweeper) finisher() bucket.Finisher {
+	f, _ := w.store.bucket.(bucket.Finisher)
+	return f
+}
+
+// unfinished lists what was begun in the table's folder longer ago than is retained. A bucket that offers no such list, or
+// not to us, has nothing.
+func (w *sweeper) unfinished(ctx context.Context) ([]bucket.Unfinished, error) {
+	if w.finisher() == nil {
+		return nil, nil
+	}
+	var begun []bucket.Unfinished
+	for u, err := range w.finisher().ListUnfinished(ctx, w.table.Path+"/") {
+		if errors.Is(err, fs.ErrPermission) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if u.ModTime.Before(w.before()) {
+			begun = append(begun, u)
+		}
+	}
+	return begun, nil
 }
 
 // before is the time before which things end to be needed.

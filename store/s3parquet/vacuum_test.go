@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -196,5 +198,42 @@ func TestVacuumKeepsTheLog(t *testing.T) {
 				t.Errorf("afterwards there are %d rows, %v", n, err)
 			}
 		})
+	}
+}
+
+// What a killed writer has begun goes when it is as old as what is replaced, and not before.
+func TestVacuumOfWhatWasBegun(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s, err := s3parquet.Open(t.Context(), root, s3parquet.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendRows(t, s, "f", write(ids("a")))
+	begun := []string{"f.delta/.metaxy-tmp-A", "f.delta/_delta_log/.metaxy-tmp-B"}
+	left := func() (n int) {
+		for _, name := range begun {
+			if _, err := os.Stat(filepath.Join(root, name)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	for _, name := range begun {
+		if err := os.WriteFile(filepath.Join(root, name), []byte("x"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		later      time.Duration
+		dry        bool
+		done, left int
+	}{{week - time.Minute, false, 0, 2}, {week + time.Minute, true, 2, 2}, {week + time.Minute, false, 2, 0}, {2 * week, false, 0, 0}} {
+		if done := vacuum(t, s, c.later, week, c.dry); done.Unfinished != c.done || done.Files != 0 || left() != c.left {
+			t.Errorf("after %s it deletes %+v and leaves %d", c.later, done, left())
+		}
+	}
+	if rows := scanned(t, snapshot(t, s, "f"), store.Query{}); len(rows) != 1 {
+		t.Errorf("the table has %d rows", len(rows))
 	}
 }

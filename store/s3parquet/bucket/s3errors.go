@@ -78,6 +78,10 @@ func actionOf(op string) string {
 	switch op {
 	case "list":
 		return "s3:ListBucket"
+	case "list uploads":
+		return "s3:ListBucketMultipartUploads"
+	case "abort":
+		return "s3:AbortMultipartUpload"
 	case "get":
 		return "s3:GetObject"
 	case "delete":

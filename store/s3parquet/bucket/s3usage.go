@@ -30,7 +30,7 @@ func (c *meteredClient) count(r *http.Request) (read bool) {
 	switch {
 	case r.Method == http.MethodDelete:
 		c.meter.deletes.Add(1)
-	case r.Method == http.MethodGet && r.URL.Query().Has("list-type"):
+	case r.Method == http.MethodGet && (r.URL.Query().Has("list-type") || r.URL.Query().Has("uploads")):
 		c.meter.lists.Add(1)
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		c.meter.reads.Add(1)

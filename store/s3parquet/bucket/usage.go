@@ -107,6 +107,22 @@ func (m *metered) Delete(ctx context.Context, name string) error {
 	return m.Bucket.Delete(ctx, name)
 }
 
+// ListUnfinished implements Finisher; a bucket that does not has none.
+func (m *metered) ListUnfinished(ctx context.Context, prefix string) iter.Seq2[Unfinished, error] {
+	f, ok := m.Bucket.(Finisher)
+	if !ok {
+		return func(func(Unfinished, error) bool) {}
+	}
+	m.meter.lists.Add(1)
+	return f.ListUnfinished(ctx, prefix)
+}
+
+// DeleteUnfinished implements Finisher.
+func (m *metered) DeleteUnfinished(ctx context.Context, u Unfinished) error {
+	m.meter.deletes.Add(1)
+	return m.Bucket.(Finisher).DeleteUnfinished(ctx, u)
+}
+
 // meteredAccess is metered for a bucket with random access: each ReadAt is a read.
 type meteredAccess struct {
 	*metered
