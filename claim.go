@@ -23,6 +23,7 @@ type claims struct {
 	f        *feature.Feature
 	rel      relation
 	shard    Shard            // of this run; other samples do not matter
+	division *store.Division  // of the samples among shards; owned like replaced
 	replaced *engine.Replaced // what is known of rows from the future; owned by whoever commits, nil before the resolve
 
 	mu      sync.Mutex
@@ -153,11 +154,15 @@ func (c *claims) add(b store.Batch) error {
 	if err != nil {
 		return err
 	}
+	members, err := c.shard.members(b.RecordBatch, c.division)
+	if err != nil {
+		return err
+	}
 	provenance := column(b.RecordBatch, feature.ColProvenance)
 	updated, deleted := column(b.RecordBatch, feature.ColUpdatedAt), column(b.RecordBatch, feature.ColDeletedAt)
 	for row := range int(b.NumRows()) {
 		key, ok := keys.At(row)
-		if !ok || !c.shard.of(key) {
+		if !ok || !members.Has(key, row) {
 			continue
 		}
 		n := claim{ref: b.Ref(row), provenance: strings.Clone(textAt(provenance, row))} // without the batch around it

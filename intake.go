@@ -106,13 +106,18 @@ func (j *job) incrementRows(ctx context.Context, inc *engine.Increment, st engin
 				yield(keyedRow{}, err)
 				return
 			}
+			members, err := j.o.Shard.members(rec, inc.Division())
+			if err != nil {
+				yield(keyedRow{}, err)
+				return
+			}
 			for row := range int(rec.NumRows()) {
 				key, ok := keys.At(row)
 				if !ok {
 					yield(keyedRow{}, fmt.Errorf("a %s sample of %s has no value in its id columns %q", st, j.f.Key(), j.rel.keys))
 					return
 				}
-				if j.o.Shard.of(key) && j.part.has(rec, row) && !yield(keyedRow{key, rec, row}, nil) {
+				if members.Has(key, row) && j.part.has(rec, row) && !yield(keyedRow{key, rec, row}, nil) {
 					return
 				}
 			}
@@ -152,8 +157,12 @@ func (j *job) tallyOrphaned(ctx context.Context, inc *engine.Increment) (int64, 
 		if err != nil {
 			return 0, err
 		}
+		members, err := j.o.Shard.members(rec, inc.Division())
+		if err != nil {
+			return 0, err
+		}
 		for row := range int(rec.NumRows()) {
-			if key, ok := keys.At(row); ok && j.o.Shard.of(key) && j.part.has(rec, row) {
+			if key, ok := keys.At(row); ok && members.Has(key, row) && j.part.has(rec, row) {
 				n++
 			}
 		}

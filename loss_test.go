@@ -17,6 +17,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -296,7 +297,7 @@ func TestClaimsOfOtherTables(t *testing.T) {
 	}
 	mine := 0
 	for _, row := range rows {
-		if key := strings.TrimPrefix(strings.SplitN(row, ",", 2)[0], `{"id":`); shard.of(key) {
+		if key := strings.TrimPrefix(strings.SplitN(row, ",", 2)[0], `{"id":`); samplekey.InShard(key, shard.Index, shard.Count) {
 			mine++
 		}
 	}

@@ -65,7 +65,8 @@ func (t Tolerance) exceeded(failed, samples int64) bool {
 	return failed > t.Count
 }
 
-// A Shard is one of several equal parts of the samples, told apart by a hash of the sample's id. Zero is the whole.
+// A Shard is one of several parts of the samples, of about equal size: intervals of the first id where the parents' files
+// lie in its order, so that a shard reads its part of them only, and by a hash of the ids elsewhere. Zero is the whole.
 type Shard struct {
 	// Index is the part's number, from 0.
 	Index int

@@ -26,7 +26,7 @@ func (j *job) deleteOrphaned(ctx context.Context, inc *engine.Increment) error {
 		}
 		return inc.Batches(ctx, engine.Orphaned, nil, fetchRows)
 	}, func(key string, rec arrow.RecordBatch, row int) bool {
-		if left == 0 || j.claims.touched(key, rec, row) || !j.o.Shard.of(key) || !j.part.has(rec, row) {
+		if left == 0 || j.claims.touched(key, rec, row) || !j.part.has(rec, row) {
 			return false
 		}
 		left--
@@ -64,15 +64,19 @@ func (j *job) bury(ctx context.Context, what string, stored func(store.Snapshot)
 	return nil
 }
 
-// tombstones returns nil if no row is chosen.
+// tombstones are for the chosen rows of this run's shard; nil if there is none.
 func (j *job) tombstones(rec arrow.RecordBatch, which func(string, arrow.RecordBatch, int) bool) (arrow.RecordBatch, error) {
 	keys, err := samplekey.New(rec, j.rel.keys)
 	if err != nil {
 		return nil, err
 	}
+	members, err := j.o.Shard.members(rec, j.claims.division)
+	if err != nil {
+		return nil, err
+	}
 	var rows []int
 	for row := range int(rec.NumRows()) {
-		if key, ok := keys.At(row); ok && which(key, rec, row) {
+		if key, ok := keys.At(row); ok && members.Has(key, row) && which(key, rec, row) {
 			rows = append(rows, row)
 		}
 	}

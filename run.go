@@ -81,7 +81,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 	if err != nil || j.o.DryRun {
 		return err
 	}
-	j.claims.replaced = inc.Replaced()
+	j.claims.replaced, j.claims.division = inc.Replaced(), inc.Division()
 	j.children = children{inc: inc}
 	columns, err := j.prepare(inc)
 	if err != nil {
@@ -103,7 +103,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 
 // resolve finds out what there is to do and says so.
 func (j *job) resolve(ctx context.Context, r *Result) (*engine.Increment, error) {
-	o := engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit}
+	o := engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit, Shard: engine.Shard(j.o.Shard)}
 	if j.step.Samples != nil {
 		o.Samples = j.step.Samples(ctx)
 	}

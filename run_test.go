@@ -13,6 +13,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -223,7 +224,7 @@ func TestShardOfSample(t *testing.T) {
 	for key, want := range map[string]int{`"v0000"`: 2, `"v0001"`: 3, `"a"`: 3, `"a",5`: 3, `"🎬"`: 6, `-9007199254740993`: 5} {
 		got := -1
 		for i := range 8 {
-			if (Shard{i, 8}).of(key) {
+			if samplekey.InShard(key, i, 8) {
 				if got >= 0 {
 					t.Errorf("%s is in two shards", key)
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A sample is one unit of work: what is computed, committed or failed as a whole.
@@ -63,8 +64,10 @@ func relationOf(f *feature.Feature) relation {
 	return r
 }
 
-// of reports whether the sample with the key belongs to the shard.
-func (s Shard) of(key string) bool { return samplekey.InShard(key, s.Index, s.Count) }
+// members tells which rows belong to the shard.
+func (s Shard) members(rec arrow.RecordBatch, d *store.Division) (*samplekey.Members, error) {
+	return samplekey.NewMembers(rec, d, s.Index, s.Count)
+}
 
 // column returns nil if there is no such column.
 func column(rec arrow.RecordBatch, name string) arrow.Array {

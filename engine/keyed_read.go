@@ -40,7 +40,7 @@ const readAheadShare = 8
 
 // feed numbers the rows of a table and passes them on.
 func (k *keyed) feed(ctx context.Context, t *keyedTable, out chan<- keyedBatch) error {
-	q := k.only.narrow(t.scan.query(), t)
+	q := k.narrow(t.scan.query(), t)
 	q.ReadAhead = k.plan.options.MemoryLimit / readAheadShare / int64(len(k.tables))
 	for b, err := range t.scan.snap.Scan(ctx, q) {
 		if err != nil {

@@ -113,12 +113,19 @@ func rangesOf(values []string) []store.Range {
 	return out
 }
 
-// narrow makes the query of a table that reads little more than the samples of the restriction.
-func (r *restriction) narrow(q store.Query, t *keyedTable) store.Query {
-	if r != nil && r.within != nil {
-		within := *r.within
-		within.Column = t.scan.keys[t.keys[r.column]]
-		q.Within = &within
+// narrow makes the query of a table that reads little more than the samples that are looked at.
+func (k *keyed) narrow(q store.Query, t *keyedTable) store.Query {
+	var within store.Within
+	var column int
+	switch {
+	case k.only != nil && k.only.within != nil:
+		within, column = *k.only.within, k.only.column
+	case k.only == nil && k.plan.division != nil:
+		within, column = *k.plan.division.Within(k.plan.options.Shard.Index, k.plan.options.Shard.Count), k.rangeColumn()
+	default:
+		return q
 	}
+	within.Column = t.scan.keys[t.keys[column]]
+	q.Within = &within
 	return q
 }

@@ -36,7 +36,9 @@ type plan struct {
 	target *tableScan
 	// targetCompare are the target's keys that correspond to compare.
 	targetCompare []int
-	versions      versionPlan
+	// division is how the samples are divided among shards; nil for by a hash.
+	division *store.Division
+	versions versionPlan
 	expected      frame
 	stored        frame // of orphaned samples
 }

@@ -38,7 +38,13 @@ type Options struct {
 	// does not fit goes to a private temporary file. Features whose samples are told apart by other columns than
 	// their parents' rows are resolved in memory alone. 0 means 1 GiB.
 	MemoryLimit int64
+	// Shard is the part of the samples that is wanted. The increment has all of them and may have others, which are those
+	// that were cheaper to leave in; Increment.Division tells them apart. Zero wants all.
+	Shard Shard
 }
+
+// A Shard is one of Count parts of the samples, counted from 0. A Count of 0 or 1 is the whole.
+type Shard struct{ Index, Count int }
 
 // Resolve compares the samples that f should have with those it has. It writes nothing, and the same rows give the
 // same increment whatever their order. Of a store with fallbacks (see store.WithFallback) only parents are read from
@@ -54,6 +60,9 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 		return p.emptyIncrement(), nil
 	}
 	if k := newKeyed(p); k != nil {
+		if err := k.divide(ctx); err != nil {
+			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+		}
 		if how == grown {
 			if k.only, err = k.restrict(ctx, files, p.restrictable()); err != nil {
 				return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)

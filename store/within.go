@@ -3,7 +3,6 @@ package store
 import (
 	"encoding/binary"
 	"slices"
-	"strings"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -20,17 +19,23 @@ type Within struct {
 // A Range is the values from Min up to Max, both of them in it. An open range has no greatest value.
 type Range struct {
 	Min, Max string
+	Before   bool // Max itself is not in it
 	Open     bool
+}
+
+// endsBefore reports whether all values of the range are less than one.
+func (r *Range) endsBefore(value string) bool {
+	return !r.Open && (r.Max < value || r.Before && r.Max == value)
 }
 
 // Touches reports whether a value between the bounds, these among them, may be in one of the ranges.
 func (w *Within) Touches(low, high string) bool {
 	// The first range that does not end before the bounds begin.
 	i, _ := slices.BinarySearchFunc(w.Ranges, low, func(r Range, low string) int {
-		if r.Open {
-			return 1
+		if r.endsBefore(low) {
+			return -1
 		}
-		return strings.Compare(r.Max, low)
+		return 1
 	})
 	return i < len(w.Ranges) && w.Ranges[i].Min <= high
 }

@@ -69,7 +69,8 @@ func (a *app) resolve(ctx context.Context, log *slog.Logger, name string, flags 
 		return setupf("%s is a root feature: its samples come from outside, not from parents; feed it with "+
 			"%s ingest %s --from SRC", f.Key(), a.program.Name, f.Key())
 	}
-	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing, MemoryLimit: e.MemoryLimit, GlobalFilters: flags.filters})
+	inc, err := engine.Resolve(ctx, e.Store, f, engine.Options{Hashing: e.Hashing, MemoryLimit: e.MemoryLimit, GlobalFilters: flags.filters,
+		Shard: engine.Shard(flags.shard)})
 	if err != nil {
 		return e.missingTable(ctx, err, f)
 	}

@@ -219,11 +219,15 @@ func (p *increment) shard(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
 	if err != nil {
 		return nil, err
 	}
+	members, err := samplekey.NewMembers(rec, p.inc.Division(), p.flags.shard.Index, p.flags.shard.Count)
+	if err != nil {
+		return nil, err
+	}
 	var rows []int
 	for i := range int(rec.NumRows()) {
 		key, ok := keys.At(i)
 		// Rows without an id are in no run's shard; here they stand in the first, so that all shards show all rows.
-		if ok && samplekey.InShard(key, p.flags.shard.Index, p.flags.shard.Count) || !ok && p.flags.shard.Index == 0 {
+		if ok && members.Has(key, i) || !ok && p.flags.shard.Index == 0 {
 			rows = append(rows, i)
 		}
 	}

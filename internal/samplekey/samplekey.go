@@ -10,6 +10,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/metaxy-pipes/metaxy-pipes/internal/rowjson"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A Keyer writes the keys of the rows of one batch. Equal values have equal keys whatever the width of their columns,
@@ -55,7 +56,42 @@ func (k *Keyer) At(row int) (string, bool) {
 	return string(k.buf), true
 }
 
-// InShard reports whether the sample with the key belongs to shard index of count. A count of 0 or 1 is no division.
+// InShard reports whether the sample with the key belongs to shard index of count if it lies in no interval of a
+// division. A count of 0 or 1 is no division.
 func InShard(key string, index, count int) bool {
 	return count <= 1 || xxh3.HashString(key)%uint64(count) == uint64(index)
+}
+
+// Members tells which rows of a batch belong to a shard.
+type Members struct {
+	index, count int
+	intervals    *store.Division
+	values       arrow.Array
+}
+
+// NewMembers returns what tells the rows of shard index of count, by a division of the samples or without one. The
+// division's column has to be among those of the batch.
+func NewMembers(rec arrow.RecordBatch, d *store.Division, index, count int) (*Members, error) {
+	m := &Members{index: index, count: count}
+	if d == nil || count <= 1 {
+		return m, nil
+	}
+	at := slices.Index(names(rec.Schema()), d.Column)
+	if at < 0 {
+		return nil, fmt.Errorf("samples are divided by column %q, which is not among %q", d.Column, names(rec.Schema()))
+	}
+	m.intervals, m.values = d, rec.Column(at)
+	return m, nil
+}
+
+// Has reports whether a row, which has the given key, belongs to the shard.
+func (m *Members) Has(key string, row int) bool {
+	if m.intervals != nil {
+		if value, ok := store.OrderedValue(m.values, row); ok {
+			if i, ok := m.intervals.Interval(value); ok {
+				return i%m.count == m.index
+			}
+		}
+	}
+	return InShard(key, m.index, m.count)
 }

@@ -109,7 +109,7 @@ func (s *scanner) open(g *rowGroup) (err error) {
 			return err
 		}
 	}
-	s.indexed = countRows(s.all) < g.rows/2
+	s.indexed = countRows(s.all) < g.rows/4*3
 	if !s.indexed {
 		s.all = []rowRange{{0, g.rows}}
 	}

@@ -42,17 +42,22 @@ func ordered(n *node) bool {
 // touches reports whether values between two bounds, as statistics have them, may be in the ranges. Bounds of another
 // width than the values are no bounds.
 func (w *within) touches(low, high []byte) bool {
+	least, ok := orderedBound(w.node, low)
+	most, also := orderedBound(w.node, high)
+	return !ok || !also || w.ranges.Touches(least, most)
+}
+
+// orderedBound brings a bound of a leaf that is ordered, as statistics have it, to the form of store.OrderedValue.
+func orderedBound(n *node, bound []byte) (string, bool) {
 	switch {
-	case w.node.elem.Type.V == format.ByteArray:
-		return w.ranges.Touches(string(low), string(high))
-	case w.node.elem.Type.V == format.Int32 && len(low) == 4 && len(high) == 4:
-		return w.ranges.Touches(store.OrderedInt(int64(int32(binary.LittleEndian.Uint32(low)))),
-			store.OrderedInt(int64(int32(binary.LittleEndian.Uint32(high)))))
-	case w.node.elem.Type.V == format.Int64 && len(low) == 8 && len(high) == 8:
-		return w.ranges.Touches(store.OrderedInt(int64(binary.LittleEndian.Uint64(low))),
-			store.OrderedInt(int64(binary.LittleEndian.Uint64(high))))
+	case n.elem.Type.V == format.ByteArray:
+		return string(bound), true
+	case n.elem.Type.V == format.Int32 && len(bound) == 4:
+		return store.OrderedInt(int64(int32(binary.LittleEndian.Uint32(bound)))), true
+	case n.elem.Type.V == format.Int64 && len(bound) == 8:
+		return store.OrderedInt(int64(binary.LittleEndian.Uint64(bound))), true
 	}
-	return true
+	return "", false
 }
 
 // candidates returns the rows of a row group that can be within the ranges.
