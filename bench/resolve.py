@@ -31,13 +31,15 @@ LEAF = {"simple": "simple/leaf", "wide": "wide/leaf"}
 
 @dataclass
 class Cost:
-    """What one process took: wall clock and CPU in seconds, peak resident memory in MiB, bytes read in MiB (ours only), and the counts it printed."""
+    """What one process took: wall clock and CPU in seconds, peak resident memory in MiB, bytes read in MiB and requests to the storage
+    (ours only), and the counts it printed."""
 
     wall: float
     cpu: float
     memory: float
     read: float
     counts: str
+    requests: int = 0
 
 
 def measure(command: list[str], cwd: Path) -> Cost:
@@ -53,15 +55,22 @@ def measure(command: list[str], cwd: Path) -> Cost:
     found = re.findall(r"^new=\d+ stale=\d+ orphaned=\d+", text, re.M)
     if process.returncode != 0 or not found:
         raise SystemExit(f"{' '.join(command)} exited with {process.returncode}:\n{text[-2000:]}")
-    read = re.findall(r"bytes_read=(\d+)", text)
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, int(read[-1]) / 2**20 if read else 0, found[-1])
+    read, requests = re.findall(r"bytes_read=(\d+)", text), re.findall(r"requests=(\d+)", text)
+    return Cost(
+        wall,
+        usage.ru_utime + usage.ru_stime,
+        usage.ru_maxrss / 1024,
+        int(read[-1]) / 2**20 if read else 0,
+        found[-1],
+        int(requests[-1]) if requests else 0,
+    )
 
 
 def best(costs: list[Cost]) -> Cost:
     counts = {c.counts for c in costs}
     if len(counts) > 1:
         raise SystemExit(f"runs differ: {counts}")
-    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs), min(c.memory for c in costs), costs[0].read, costs[0].counts)
+    return Cost(min(c.wall for c in costs), min(c.cpu for c in costs), min(c.memory for c in costs), costs[0].read, costs[0].counts, costs[0].requests)
 
 
 def ours(graph: str, store: Path, *flags: str) -> Cost:
