@@ -8,6 +8,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -58,12 +59,16 @@ func (s rowSet) groupsOf(source int) *groups {
 func (r *frameReader) read(ctx context.Context, rows rowSet) (arrow.RecordBatch, error) {
 	n := len(rows.refs[0])
 	parts := make([]sourceRows, len(r.sources))
+	fetch, ctx := errgroup.WithContext(ctx)
 	for s := range r.sources {
-		var err error
-		if parts[s], err = r.fetch(ctx, s, rows.refs[s]); err != nil {
-			return nil, err
-		}
-		parts[s].groups = rows.groupsOf(s)
+		fetch.Go(func() (err error) {
+			parts[s], err = r.fetch(ctx, s, rows.refs[s])
+			parts[s].groups = rows.groupsOf(s)
+			return err
+		})
+	}
+	if err := fetch.Wait(); err != nil {
+		return nil, err
 	}
 	var computed versionArrays
 	if r.computes() {

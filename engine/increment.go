@@ -84,7 +84,7 @@ func (inc *Increment) Schema(s Status) *arrow.Schema { return inc.parts[s].reade
 
 // Batches yields the samples with the status in batches of at most size rows (0 means 1024), with exactly the named
 // columns (nil means all). It reads the columns as it goes. A column that the samples do not have is an error
-// wrapping ErrPlan. Iteration ends after the first error.
+// wrapping ErrPlan. Iteration ends after the first error. From the second batch on, rows are read ahead.
 func (inc *Increment) Batches(
 	ctx context.Context, s Status, columns []string, size int,
 ) iter.Seq2[arrow.RecordBatch, error] {
@@ -99,9 +99,7 @@ func (inc *Increment) Batches(
 		if size <= 0 {
 			size = defaultBatch
 		}
-		for from, chunk := 0, min(size, firstChunkRows); from < int(part.count()); {
-			to := min(from+chunk, int(part.count()))
-			rec, err := part.reader.read(ctx, part.rows.slice(from, to))
+		for rec, err := range part.chunks(ctx, min(size, firstChunkRows)) {
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s samples of %q: %w", s, inc.plan.feature.Key(), err))
 				return
@@ -111,9 +109,56 @@ func (inc *Increment) Batches(
 					return
 				}
 			}
-			from, chunk = to, nextChunk(chunk, rec)
 		}
 	}
+}
+
+// chunks yields the rows in chunks, the first one of so many rows. While the caller is at work with one the next is read,
+// but for the first: many look at no more than a few rows.
+func (p *part) chunks(ctx context.Context, rows int) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
+		all := p.rows.count()
+		if all == 0 {
+			return
+		}
+		first, err := p.reader.read(ctx, p.rows.slice(0, min(rows, all)))
+		if !yield(first, err) || err != nil || rows >= all {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		read := make(chan chunkRead)
+		go func() {
+			defer close(read)
+			for from, n := rows, nextChunk(rows, first); from < all && ctx.Err() == nil; {
+				to := min(from+n, all)
+				rec, err := p.reader.read(ctx, p.rows.slice(from, to))
+				read <- chunkRead{rec, err}
+				if err != nil {
+					return
+				}
+				from, n = to, nextChunk(n, rec)
+			}
+		}()
+		defer func() { // also when the caller stops early
+			cancel()
+			for range read {
+			}
+		}()
+		for next := range read {
+			if !yield(next.rows, next.err) || next.err != nil {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// A chunkRead is what reading a chunk gave.
+type chunkRead struct {
+	rows arrow.RecordBatch
+	err  error
 }
 
 // What is fetched at a time grows from a few rows, since they may be large, up to these bounds, because the rows of small

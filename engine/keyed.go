@@ -38,6 +38,10 @@ type keyed struct {
 	replaced   *futureRows
 	only       *restriction // nil looks at all samples
 	summing    bool         // of the samples themselves; see DataVersion
+
+	// nullsDecide says that it is enough to know which versions a row has. Where nothing is stored every sample is new,
+	// whatever its version.
+	nullsDecide bool
 }
 
 // newKeyed returns nil for a plan that has to be resolved the plain way.
@@ -54,6 +58,7 @@ func newKeyed(p *plan) *keyed {
 		k.target = &keyedTable{number: len(k.tables), scan: p.target, keys: p.targetKeys(), source: -1}
 		k.tables = append(k.tables, k.target)
 	}
+	k.nullsDecide = k.target == nil && !slices.ContainsFunc(k.tables, func(t *keyedTable) bool { return len(t.scan.members) > 64 })
 	return k
 }
 
@@ -110,6 +115,9 @@ func sameSet[T cmp.Ordered](a, b []T) bool {
 // its row is read.
 func (k *keyed) single() bool { return len(k.plan.order) == 1 }
 
+// carries reports whether entries carry the versions that rows give, for those of the samples to be made of them.
+func (k *keyed) carries() bool { return !k.single() && !k.nullsDecide }
+
 // partitioning is how the entries are divided if nothing else is asked for.
 func (k *keyed) partitioning() partitioning {
 	bytes := int64(0)
@@ -118,7 +126,7 @@ func (k *keyed) partitioning() partitioning {
 		if k.summing {
 			entry += 16
 		}
-		if t.source >= 0 && !k.single() {
+		if t.source >= 0 && k.carries() {
 			entry += int64(16 * len(t.scan.members))
 		}
 		bytes += entry * t.scan.snap.RowsHint()

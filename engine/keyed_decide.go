@@ -65,10 +65,11 @@ func (d *keyedDecider) reset(entries int) {
 
 // collect takes the entries of a chunk.
 func (d *keyedDecider) collect(words []uint64) {
+	carries := d.carries()
 	for len(words) > 0 {
 		p := place(words[2])
 		n := entryWords
-		values := !d.single() && d.tables[p.table()].source >= 0
+		values := carries && d.tables[p.table()].source >= 0
 		if values {
 			n += (int(words[3]) + 7) / 8
 		}
@@ -224,6 +225,9 @@ func (d *keyedDecider) digest(sample []uint64) (uint64, bool) {
 	if d.single() {
 		return sample[3], place(sample[2])&unversionedRow == 0
 	}
+	if d.nullsDecide {
+		return 0, d.complete(sample)
+	}
 	for t, number := range d.plan.order {
 		values := d.version.valuesOf(number, len(d.plan.sources[number].scan.members))
 		if d.tuple[t] == noOrdinal {
@@ -236,6 +240,20 @@ func (d *keyedDecider) digest(sample []uint64) (uint64, bool) {
 	}
 	version, complete := d.version.combine()
 	return xxh3.HashSeed(version, d.seed), complete
+}
+
+// complete reports whether the expected sample has a version, of which only nulls are known.
+func (d *keyedDecider) complete(sample []uint64) bool {
+	for t, number := range d.plan.order {
+		nulls := sample[3+2*t]
+		if d.tuple[t] == noOrdinal {
+			nulls = ^uint64(0)
+		}
+		if nulls != 0 && !d.version.complete(number, nulls) {
+			return false
+		}
+	}
+	return true
 }
 
 // A keyedDecision is what is known of all partitions that were decided about. Bitmaps are set by all deciders at once.

@@ -12,7 +12,8 @@ import (
 //	2      the place: which row of which table, the number of its time, and flags
 //	3      the digest of a version: the stored one of a row of the target; of a row that alone makes a sample, the
 //	       expected one. Of a row that makes a sample together with others, how many bytes the versions have
-//	       that it gives; these follow (see appendValues), filled up to whole words.
+//	       that it gives; these follow (see appendValues), filled up to whole words. Where nothing is stored, which of
+//	       them are null, and nothing follows.
 //
 // Two keys of one hash would be taken for one sample. Among 10^8 samples that happens once in 10^22 resolves, and, the
 // seed being random, nobody can choose ids for it.

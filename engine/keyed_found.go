@@ -45,14 +45,9 @@ func (p *keyedPart) rows(k *keyed) partRows {
 	if p.marks != nil {
 		return &sourceMarks{markedRows: p.marks.rows(k.tables[0]), source: k.plan.order[0], sources: len(refs)}
 	}
-	n := len(p.tuples) / width
-	order := make([]int, n)
-	for i := range order {
-		order[i] = i * width
-	}
-	slices.SortFunc(order, func(a, b int) int { return slices.Compare(p.tuples[a:a+width], p.tuples[b:b+width]) })
+	order := p.tuples.order(width, k.tables[0].count)
 	for s := range refs {
-		refs[s] = slices.Repeat([]store.RowRef{noRef}, n)
+		refs[s] = slices.Repeat([]store.RowRef{noRef}, len(order))
 	}
 	for t, source := range k.plan.order {
 		for i, at := range order {
@@ -62,6 +57,34 @@ func (p *keyedPart) rows(k *keyed) partRows {
 		}
 	}
 	return rowSet{refs: refs}
+}
+
+// order returns where each tuple begins, in the order of the tuples. The rows of the first table, of which there are so many,
+// are in one tuple each, so that marks on them tell the place of a tuple. Those that have none come last.
+func (t tuples64) order(width int, rows uint64) []int {
+	marks, marked := newRowMarks(rows), 0
+	var last []int
+	for at := 0; at < len(t); at += width {
+		if t[at] == noOrdinal {
+			last = append(last, at)
+			continue
+		}
+		marks.bits[t[at]/64] |= 1 << (t[at] % 64)
+		marked++
+	}
+	slices.SortFunc(last, func(a, b int) int { return slices.Compare(t[a:a+width], t[b:b+width]) })
+	order, before := make([]int, marked, len(t)/width), make([]int, len(marks.bits))
+	n := 0
+	for i, word := range marks.bits {
+		before[i] = n
+		n += bits.OnesCount64(word)
+	}
+	for at := 0; at < len(t); at += width {
+		if row := t[at]; row != noOrdinal {
+			order[before[row/64]+bits.OnesCount64(marks.bits[row/64]&(1<<(row%64)-1))] = at
+		}
+	}
+	return append(order, last...)
 }
 
 // rowMarks mark rows of a table by their numbers.

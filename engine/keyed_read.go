@@ -147,6 +147,8 @@ func (w *keyedWorker) take(b keyedBatch) error {
 			continue
 		case t.source < 0:
 			w.digestStored(&c.texts[0], rows)
+		case w.nullsDecide:
+			w.noteNulls(c.texts, rows)
 		case w.single():
 			w.digestExpected(w.version, c.texts, rows)
 		default:
@@ -256,6 +258,25 @@ func (w *keyedWorker) digestExpected(v *versioner, texts []cells, rows []int) {
 	}
 }
 
+// noteNulls notes in place of digests which of the versions are null, the first one in the lowest bit; of rows that alone
+// make samples, whether these have a version.
+func (w *keyedWorker) noteNulls(texts []cells, rows []int) {
+	clear(w.digests[:len(rows)])
+	if !slices.ContainsFunc(texts, func(c cells) bool { return c.valid.bits != nil || c.outer.bits != nil }) {
+		return
+	}
+	for i, row := range rows {
+		for k := range texts {
+			if texts[k].isNull(row) {
+				w.digests[i] |= 1 << k
+			}
+		}
+		if w.single() && w.digests[i] != 0 && !w.version.complete(w.plan.order[0], w.digests[i]) {
+			w.places[i] |= unversionedRow
+		}
+	}
+}
+
 // writeDigests puts the rows at hand into their partitions.
 func (w *keyedWorker) writeDigests(rows []int) error {
 	for i := range rows {
@@ -272,15 +293,22 @@ func (w *keyedWorker) writeDigests(rows []int) error {
 // writeValues puts the rows at hand into their partitions with the versions that they give.
 func (w *keyedWorker) writeValues(texts []cells, rows []int) error {
 	for i, row := range rows {
-		w.buf = appendValues(w.buf[:0], texts, row)
-		extra := (len(w.buf) + 7) / 8
+		size, short := shortValues(texts, row)
+		if !short {
+			w.buf = appendValues(w.buf[:0], texts, row)
+			size = len(w.buf)
+		}
 		key := w.keys[i]
-		words, err := w.out.room(key.Hi, entryWords+extra)
+		words, err := w.out.room(key.Hi, entryWords+(size+7)/8)
 		if err != nil {
 			return err
 		}
-		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), uint64(len(w.buf))
-		copy(wordBytes(words[entryWords:]), w.buf)
+		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), uint64(size)
+		if short {
+			putShortValues(wordBytes(words[entryWords:]), texts, row)
+		} else {
+			copy(wordBytes(words[entryWords:]), w.buf)
+		}
 	}
 	return nil
 }

@@ -24,6 +24,44 @@ func appendValues(dst []byte, texts []cells, row int) []byte {
 	return dst
 }
 
+// shortValue is the length from which on the length of a version takes more than a byte.
+const shortValue = 0x7f
+
+// shortValues is how many bytes appendValues adds, if all versions are short texts.
+func shortValues(texts []cells, row int) (int, bool) {
+	n := len(texts)
+	for k := range texts {
+		c := &texts[k]
+		switch {
+		case c.fixed != nil:
+			return 0, false
+		case c.isNull(row):
+			continue
+		}
+		size := int(c.offsets[row+1] - c.offsets[row])
+		if size >= shortValue {
+			return 0, false
+		}
+		n += size
+	}
+	return n, true
+}
+
+// putShortValues writes what appendValues adds to the beginning of dst.
+func putShortValues(dst []byte, texts []cells, row int) {
+	for k := range texts {
+		c := &texts[k]
+		if c.isNull(row) {
+			dst[0] = 0
+			dst = dst[1:]
+			continue
+		}
+		v := c.value(row)
+		dst[0] = byte(len(v) + 1)
+		dst = dst[1+copy(dst[1:], v):]
+	}
+}
+
 // splitValues is the reverse of appendValues.
 func splitValues(values [][]byte, src []byte) {
 	for k := range values {

@@ -39,8 +39,8 @@ type plan struct {
 	// division is how the samples are divided among shards; nil for by a hash.
 	division *store.Division
 	versions versionPlan
-	expected      frame
-	stored        frame // of orphaned samples
+	expected frame
+	stored   frame // of orphaned samples
 }
 
 // A source is a parent's table, or the samples that the caller gave.

@@ -191,6 +191,19 @@ func (v *versioner) combine() ([]byte, bool) {
 	return v.sample, true
 }
 
+// complete reports whether a sample can have a version although some of the values of a source are null, those whose bit is
+// set.
+func (v *versioner) complete(source int, nulls uint64) bool {
+	for i := range v.plan.fields {
+		for _, in := range v.plan.fields[i].inputs {
+			if in.source == source && !in.optional && nulls>>in.text&1 != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 func (v *versioner) combineField(f *fieldPlan) bool {
 	v.input = append(v.input[:0], f.prefix...)
 	for k := range f.inputs {
