@@ -1,8 +1,10 @@
 package metaxy
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -27,7 +29,7 @@ const (
 type committer struct {
 	*job
 	inc    *engine.Increment
-	buffer []finished
+	buffer []outcome // with finished samples
 	rows   int64
 	bytes  int64
 	timer  *time.Timer
@@ -67,14 +69,15 @@ func (c *committer) take(o outcome) {
 	for _, f := range o.failed {
 		c.fail(f)
 	}
-	if len(c.buffer) == 0 && len(o.done) > 0 {
+	if len(o.done) == 0 {
+		return
+	}
+	if len(c.buffer) == 0 {
 		c.timer.Reset(c.o.FlushInterval) // counted from the first row
 	}
-	if len(o.done) > 0 {
-		c.succeed(len(o.done))
-	}
+	c.succeed(len(o.done))
+	c.buffer = append(c.buffer, o)
 	for _, f := range o.done {
-		c.buffer = append(c.buffer, f)
 		c.rows += f.size()
 		c.bytes += c.inputs.of(f.sample.rows) + int64(len(f.rows))*c.results.of(f.result)
 		for _, o := range f.objects {
@@ -113,8 +116,8 @@ func (c *committer) due() bool {
 // flush begins to commit the buffer when the commit before has ended.
 func (c *committer) flush(ctx context.Context) {
 	c.wait()
-	done := c.buffer
-	c.buffer, c.rows, c.bytes = make([]finished, 0, len(done)), 0, 0
+	done := asTakenIn(c.buffer)
+	c.buffer, c.rows, c.bytes = nil, 0, 0
 	if len(done) == 0 || c.unstorable {
 		return
 	}
@@ -124,6 +127,21 @@ func (c *committer) flush(ctx context.Context) {
 		defer close(ended)
 		c.keep(ctx, done)
 	}()
+}
+
+// asTakenIn are the samples in the order in which they were taken in, which is most often that in which their rows are to be
+// stored: several workers finish them in another one.
+func asTakenIn(outcomes []outcome) []finished {
+	slices.SortStableFunc(outcomes, func(a, b outcome) int { return cmp.Compare(a.number, b.number) })
+	n := 0
+	for _, o := range outcomes {
+		n += len(o.done)
+	}
+	done := make([]finished, 0, n)
+	for _, o := range outcomes {
+		done = append(done, o.done...)
+	}
+	return done
 }
 
 // wait returns when no commit is under way.

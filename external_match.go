@@ -43,7 +43,7 @@ func (r relation) match(b *Batch, a answer) ([]finished, error) {
 		group(of, rows)
 	}
 	failed := b.failures()
-	var out []finished
+	out := make([]finished, 0, len(b.samples))
 	for s := range b.samples {
 		f := finished{sample: b.samples[s], result: a.rows, rows: rows[s], objects: a.objects[s]}
 		switch n := f.size(); {
@@ -82,10 +82,7 @@ func (r relation) owners(b *Batch, a answer) ([]int, error) {
 	if a.of != nil {
 		return a.of, nil
 	}
-	byKey := make(map[string]int, len(b.samples))
-	for s, smp := range b.samples {
-		byKey[smp.key] = s
-	}
+	var byKey map[string]int // not needed while rows are in the order of the samples
 	keys, err := samplekey.New(a.rows, r.keys)
 	if err != nil {
 		return nil, fmt.Errorf("the processor's rows: %w", err)
@@ -95,6 +92,13 @@ func (r relation) owners(b *Batch, a answer) ([]int, error) {
 		key, ok := keys.At(row)
 		if !ok {
 			return nil, fmt.Errorf("row %d of the processor has no value in the id columns %q", row, r.keys)
+		}
+		if byKey == nil {
+			if row < len(b.samples) && b.samples[row].key == key {
+				of[row] = row
+				continue
+			}
+			byKey = b.byKey()
 		}
 		if of[row], ok = byKey[key]; !ok {
 			return nil, fmt.Errorf("the processor returned a row for %s, which is not a sample of its batch", shorten(key, 200))

@@ -201,6 +201,7 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 	if left == 0 {
 		left = -1
 	}
+	batches := 0
 	for _, st := range []engine.Status{engine.New, engine.Stale} {
 		if inc.Count(st) == 0 {
 			continue
@@ -208,10 +209,12 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 		var units []unit
 		send := func() (bool, error) {
 			b, err := j.batch(units)
-			units = nil
+			units = units[:0]
 			if err != nil {
 				return false, err
 			}
+			b.number = batches
+			batches++
 			j.queue.open.Add(1)
 			select {
 			case j.queue.in <- b:
@@ -263,7 +266,8 @@ func (j *job) batchSize() int {
 
 // batch makes one batch of samples; rows that lie side by side already are not copied.
 func (j *job) batch(units []unit) (*Batch, error) {
-	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, keys: j.rel.keys, timeout: j.o.SampleTimeout, paced: j.pace.limit > 0, first: []int{0}}
+	b := &Batch{Feature: j.f, Status: units[0].status, Log: j.log, keys: j.rel.keys, timeout: j.o.SampleTimeout, paced: j.pace.limit > 0}
+	b.samples, b.first = make([]sample, 0, len(units)), append(make([]int, 0, len(units)+1), 0)
 	var spans []span
 	rows := 0
 	for _, u := range units {

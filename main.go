@@ -48,6 +48,9 @@ func Main(steps ...Step) {
 	os.Exit(p.main(ctx, os.Args, os.Stdin, os.Stdout, os.Stderr, steps))
 }
 
+// runPercent is gcPercent while samples are processed, whose rows come and go fast; the limit of memory holds all the same.
+const runPercent = 200
+
 // gcPercent keeps the heap closer to what is in use than Go does by itself. What is in use are a few large buffers without
 // pointers, so that looking for garbage more often costs little, and small containers are enough for large tables.
 const gcPercent = 50
@@ -168,6 +171,9 @@ func definitions(graphs []*feature.Graph) ([]feature.Definition, error) {
 
 // run is the run command.
 func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(runPercent)
+	}
 	p.running.Store(true)
 	defer p.running.Store(false)
 	defer p.killAtSecondSignal()()

@@ -51,6 +51,7 @@ type Batch struct {
 	timeout time.Duration // for one sample; 0 means none
 	paced   bool          // the call may leave samples at the end alone
 	spare   bool          // given back by another worker
+	number  int           // of the intake; parts of a batch have its number
 
 	mu     sync.Mutex
 	failed map[int]error // by sample
@@ -92,7 +93,7 @@ func (b *Batch) cut(n int) *Batch {
 		return nil
 	}
 	row := b.first[n]
-	rest := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced,
+	rest := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced, number: b.number,
 		Rows: b.Rows.NewSlice(int64(row), b.Rows.NumRows()), samples: b.samples[n:]}
 	for _, at := range b.first[n:] {
 		rest.first = append(rest.first, at-row)
@@ -114,9 +115,19 @@ func (b *Batch) sampleOf(row int) int {
 	return lo
 }
 
+// byKey finds samples.
+func (b *Batch) byKey() map[string]int {
+	byKey := make(map[string]int, len(b.samples))
+	for s, smp := range b.samples {
+		byKey[smp.key] = s
+	}
+	return byKey
+}
+
 // subset returns a batch of some of the samples, with no failures.
 func (b *Batch) subset(samples []int) (*Batch, error) {
-	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced, first: []int{0}}
+	out := &Batch{Feature: b.Feature, Status: b.Status, Log: b.Log, keys: b.keys, timeout: b.timeout, paced: b.paced, number: b.number,
+		first: []int{0}}
 	var rows []int
 	for _, s := range samples {
 		for r := b.first[s]; r < b.first[s+1]; r++ {

@@ -3,6 +3,7 @@ package metaxy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -81,4 +82,23 @@ func TestStopGivesNothingBack(t *testing.T) {
 			t.Errorf("%d rows, %d processed", got, rs[0].Processed)
 		}
 	})
+}
+
+// Whatever order workers finish batches in, their samples are committed in the order of the intake.
+func TestSamplesAreCommittedAsTakenIn(t *testing.T) {
+	t.Parallel()
+	of := func(number int, keys ...string) outcome {
+		o := outcome{number: number}
+		for _, k := range keys {
+			o.done = append(o.done, finished{sample: sample{key: k}})
+		}
+		return o
+	}
+	var got []string
+	for _, f := range asTakenIn([]outcome{of(2, "e"), of(0, "a", "c"), of(1, "d"), of(0, "b")}) {
+		got = append(got, f.key)
+	}
+	if want := []string{"a", "c", "b", "d", "e"}; !slices.Equal(got, want) {
+		t.Errorf("committed in the order %q, want %q", got, want)
+	}
 }

@@ -112,6 +112,9 @@ type pile struct {
 	owners  []sample
 }
 
+// newPile makes room for so many rows.
+func newPile(rows int) *pile { return &pile{rows: make([]int, 0, rows), owners: make([]sample, 0, rows)} }
+
 // add puts the rows of a sample on the pile. Samples of one batch follow each other.
 func (p *pile) add(f finished) {
 	n := len(p.batches)
@@ -170,7 +173,7 @@ func (m *rowMaker) pile(fs []finished, table *arrow.Schema) ([]*pile, error) {
 		})
 		if i < 0 {
 			i = len(piles)
-			piles = append(piles, &pile{})
+			piles = append(piles, newPile(len(fs)))
 		}
 		piles[i].add(f)
 	}

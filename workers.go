@@ -11,6 +11,7 @@ import (
 
 // An outcome is what became of some samples.
 type outcome struct {
+	number int // of the batch that they came in
 	done   []finished
 	failed []failedSample
 }
@@ -45,7 +46,7 @@ func (j *job) settle(ctx, stop context.Context, b *Batch, out chan<- outcome) {
 		var unsettled []failedSample
 		for _, b := range todo {
 			t := j.attempt(ctx, b)
-			out <- outcome{done: t.done, failed: t.failed}
+			out <- outcome{number: b.number, done: t.done, failed: t.failed}
 			again, unsettled = append(again, t.again...), append(unsettled, t.unsettled...)
 		}
 		if len(again) == 0 {

@@ -1,7 +1,8 @@
 // Command runner is the empty work of bench/runner.py: steps that compute nothing, so that what is left is the runner's own
 // cost.
 //
-//	runner prepare DIR N     a store with N samples of a root feature
+//	runner prepare DIR N     a store with N samples of a root feature, sorted by id as ingest leaves them
+//	runner shuffle DIR N     the same in an order that has nothing to do with the ids
 //	runner rows DIR          processes them by a typed function, a row at a time
 //	runner batches DIR       by Arrow batches
 //	runner external DIR      by an external program that speaks JSON lines, which is
@@ -44,19 +45,19 @@ func run(args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "echo":
 		return echo()
-	case len(args) == 3 && args[0] == "prepare":
+	case len(args) == 3 && (args[0] == "prepare" || args[0] == "shuffle"):
 		n, err := strconv.Atoi(args[2])
 		if err != nil {
 			return err
 		}
-		return prepare(args[1], n)
+		return prepare(args[1], n, args[0] == "prepare")
 	case len(args) == 2:
 		p, ok := processors()[args[0]]
 		if ok {
 			return process(args[1], p)
 		}
 	}
-	return errors.New("usage: runner prepare DIR N | rows DIR | batches DIR | external DIR | echo")
+	return errors.New("usage: runner prepare DIR N | shuffle DIR N | rows DIR | batches DIR | external DIR | echo")
 }
 
 func graph() (*feature.Graph, error) {
@@ -121,7 +122,7 @@ func process(dir string, p metaxy.Processor) error {
 }
 
 // prepare ingests n samples, in no order of their ids.
-func prepare(dir string, n int) error {
+func prepare(dir string, n int, sorted bool) error {
 	g, err := graph()
 	if err != nil {
 		return err
@@ -135,15 +136,19 @@ func prepare(dir string, n int) error {
 		return err
 	}
 	defer st.Close()
-	_, err = st.Append(context.Background(), "video", store.Write{Rows: rows(f, n)})
+	w := store.Write{Rows: rows(f, n, sorted)}
+	if sorted {
+		w.SortedBy = []string{"id"}
+	}
+	_, err = st.Append(context.Background(), "video", w)
 	return err
 }
 
-func rows(f *feature.Feature, n int) iter.Seq2[arrow.RecordBatch, error] {
+func rows(f *feature.Feature, n int, sorted bool) iter.Seq2[arrow.RecordBatch, error] {
 	const step = 1 << 16
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		for first := 0; first < n; first += step {
-			rec, err := engine.Seal(f, samples(first, min(first+step, n)), engine.Stamp{Now: time.Now().UTC()})
+			rec, err := engine.Seal(f, samples(first, min(first+step, n), sorted), engine.Stamp{Now: time.Now().UTC()})
 			if !yield(rec, err) || err != nil {
 				return
 			}
@@ -151,12 +156,16 @@ func rows(f *feature.Feature, n int) iter.Seq2[arrow.RecordBatch, error] {
 	}
 }
 
-func samples(first, end int) arrow.RecordBatch {
+func samples(first, end int, sorted bool) arrow.RecordBatch {
 	id, path, version := array.NewStringBuilder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator),
 		array.NewStringBuilder(memory.DefaultAllocator)
 	for i := first; i < end; i++ {
 		mixed := uint32(i) * 2654435761
-		id.Append(fmt.Sprintf("video_%08x", mixed))
+		number := mixed
+		if sorted {
+			number = uint32(i)
+		}
+		id.Append(fmt.Sprintf("video_%08x", number))
 		path.Append(fmt.Sprintf("s3://bucket/videos/%08d.mp4", i))
 		version.Append(fmt.Sprintf("v1_%08x", mixed))
 	}
