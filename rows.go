@@ -113,7 +113,9 @@ type pile struct {
 }
 
 // newPile makes room for so many rows.
-func newPile(rows int) *pile { return &pile{rows: make([]int, 0, rows), owners: make([]sample, 0, rows)} }
+func newPile(rows int) *pile {
+	return &pile{rows: make([]int, 0, rows), owners: make([]sample, 0, rows)}
+}
 
 // add puts the rows of a sample on the pile. Samples of one batch follow each other.
 func (p *pile) add(f finished) {

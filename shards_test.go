@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet"
@@ -18,7 +19,9 @@ import (
 // A shardedStore is a store in a folder with videos in files that are sorted by id.
 type shardedStore struct {
 	*tables
-	folder string
+	leaf    feature.Key
+	folder  string
+	divided bool // the last resolve's samples, by intervals
 }
 
 // put writes the videos with the given numbers, in that order.
@@ -64,13 +67,14 @@ func (s *shardedStore) open() *s3parquet.Store {
 func (s *shardedStore) samples(index, count int) (map[string]int, int64) {
 	s.t.Helper()
 	st, found := s.open(), map[string]int{}
-	inc, err := engine.Resolve(s.t.Context(), st, s.lookup("video/crop"), engine.Options{Shard: engine.Shard{Index: index, Count: count}})
+	inc, err := engine.Resolve(s.t.Context(), st, s.lookup(s.leaf), engine.Options{Shard: engine.Shard{Index: index, Count: count}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	read := st.Usage().BytesRead
+	s.divided = inc.Division() != nil
 	for _, status := range []engine.Status{engine.New, engine.Stale, engine.Orphaned} {
-		for rec, err := range inc.Batches(s.t.Context(), status, ids, 0) {
+		for rec, err := range inc.Batches(s.t.Context(), status, engine.SampleColumns(inc.Feature()), 0) {
 			if err != nil {
 				s.t.Fatal(err)
 			}
@@ -82,7 +86,7 @@ func (s *shardedStore) samples(index, count int) (map[string]int, int64) {
 
 func (s *shardedStore) count(found map[string]int, status engine.Status, rec arrow.RecordBatch, d *store.Division, index, count int) {
 	s.t.Helper()
-	keys, err := samplekey.New(rec, ids)
+	keys, err := samplekey.New(rec, engine.SampleColumns(s.lookup(s.leaf)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -137,7 +141,7 @@ func TestShardsOfSortedFiles(t *testing.T) {
 		rows   = 100_000
 		beside = 384 << 10 // bytes of footers, and of pages at the ends of intervals
 	)
-	s := &shardedStore{newTables(t, graph), t.TempDir()}
+	s := &shardedStore{tables: newTables(t, graph), leaf: "video/crop", folder: t.TempDir()}
 	s.put("1", ids, every(rows, 2*rows, 1))
 	for _, count := range []int{2, 8} {
 		if most, whole := s.check(count); most > whole/int64(count)+beside {
@@ -185,14 +189,23 @@ func (s *shardedStore) remove(numbers func(yield func(int) bool)) {
 	s.t.Helper()
 	gone := map[string]bool{}
 	for n := range numbers {
-		gone[fmt.Sprintf("v%08d", n)] = true
+		gone[fmt.Sprintf(`"v%08d"`, n)] = true
 	}
-	_, err := s.open().Delete(s.t.Context(), "video", store.Deletion{Columns: ids, Match: func(rec arrow.RecordBatch) ([]bool, error) {
+	s.removeKeys("video", gone)
+}
+
+// removeKeys deletes the rows of a feature with the given keys.
+func (s *shardedStore) removeKeys(key feature.Key, gone map[string]bool) {
+	s.t.Helper()
+	by := s.lookup(key).Spec().IDColumns
+	_, err := s.open().Delete(s.t.Context(), key, store.Deletion{Columns: by, Match: func(rec arrow.RecordBatch) ([]bool, error) {
+		keys, err := samplekey.New(rec, by)
 		out := make([]bool, rec.NumRows())
 		for i := range out {
-			out[i] = gone[textAt(rec.Column(0), i)]
+			at, _ := keys.At(i)
+			out[i] = gone[at]
 		}
-		return out, nil
+		return out, err
 	}})
 	if err != nil {
 		s.t.Fatal(err)

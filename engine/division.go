@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -23,6 +24,9 @@ func (k *keyed) divide(ctx context.Context) error {
 		return nil
 	}
 	column := k.rangeColumn()
+	if !k.orderable(column) {
+		return nil
+	}
 	for _, t := range k.tables {
 		d, ok := t.scan.snap.(store.Divider)
 		if !ok || t == k.target {
@@ -39,6 +43,14 @@ func (k *keyed) divide(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// orderable reports whether every table has values of a key column that tell which interval they lie in.
+func (k *keyed) orderable(column int) bool {
+	return !slices.ContainsFunc(k.tables, func(t *keyedTable) bool {
+		c, ok := store.Column(t.scan.snap.Schema(), t.scan.keys[t.keys[column]])
+		return !ok || !store.Orderable(c.Type)
+	})
 }
 
 // Division is how the samples were cut into intervals for Options.Shard, by a column of the samples; nil if they were not.

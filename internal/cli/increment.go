@@ -225,9 +225,7 @@ func (p *increment) shard(rec arrow.RecordBatch) (arrow.RecordBatch, error) {
 	}
 	var rows []int
 	for i := range int(rec.NumRows()) {
-		key, ok := keys.At(i)
-		// Rows without an id are in no run's shard; here they stand in the first, so that all shards show all rows.
-		if ok && members.Has(key, i) || !ok && p.flags.shard.Index == 0 {
+		if key, _ := keys.At(i); members.Has(key, i) { // rows without an id too, so that all shards show all rows
 			rows = append(rows, i)
 		}
 	}

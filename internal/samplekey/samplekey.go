@@ -84,7 +84,8 @@ func NewMembers(rec arrow.RecordBatch, d *store.Division, index, count int) (*Me
 	return m, nil
 }
 
-// Has reports whether a row, which has the given key, belongs to the shard.
+// Has reports whether a row belongs to the shard. Its key is that of Keyer.At, "" for none: such rows are no samples, and are
+// in the first shard unless they lie in an interval.
 func (m *Members) Has(key string, row int) bool {
 	if m.intervals != nil {
 		if value, ok := store.OrderedValue(m.values, row); ok {
@@ -92,6 +93,9 @@ func (m *Members) Has(key string, row int) bool {
 				return i%m.count == m.index
 			}
 		}
+	}
+	if key == "" {
+		return m.index == 0
 	}
 	return InShard(key, m.index, m.count)
 }
