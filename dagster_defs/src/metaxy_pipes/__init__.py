@@ -5,6 +5,7 @@ about a feature is written twice: keys, dependencies, code versions, columns and
 """
 
 from metaxy_pipes.assets import metaxy_pipes_assets
+from metaxy_pipes.clients import make_client
 from metaxy_pipes.command import Command, CommandError
 from metaxy_pipes.component import MetaxyPipesComponent
 from metaxy_pipes.definitions import build_definitions
@@ -12,7 +13,10 @@ from metaxy_pipes.description import Description, DescriptionError, Feature
 from metaxy_pipes.execution import run_pipes
 from metaxy_pipes.ingest import Ingest
 from metaxy_pipes.io_manager import MetaxyPipesIOManager
+from metaxy_pipes.loader import FeatureLoader, Rows
 from metaxy_pipes.reports import Report, SampleFailure, parse_reports
+from metaxy_pipes.sensor import increment_sensor
+from metaxy_pipes.status import Status
 
 __all__ = [
     "Command",
@@ -20,12 +24,17 @@ __all__ = [
     "Description",
     "DescriptionError",
     "Feature",
+    "FeatureLoader",
     "Ingest",
     "MetaxyPipesComponent",
     "MetaxyPipesIOManager",
     "Report",
+    "Rows",
     "SampleFailure",
+    "Status",
     "build_definitions",
+    "increment_sensor",
+    "make_client",
     "metaxy_pipes_assets",
     "parse_reports",
     "run_pipes",
