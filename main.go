@@ -343,6 +343,7 @@ func options(e *cli.Env, f cli.RunFlags) Options {
 		Concurrency: f.Concurrency, BatchSize: f.BatchSize, FlushRows: f.FlushRows, FlushInterval: f.FlushInterval,
 		Retries: f.Retries, SampleTimeout: f.SampleTimeout, Grace: f.Grace, MaxFailed: Tolerance(f.MaxFailed),
 		DeleteOrphaned: f.DeleteOrphaned, NoOptimize: f.NoOptimize, Limit: f.Limit, Partition: f.Partition, Shard: Shard(f.Shard), DryRun: f.DryRun,
+		ReportOnly:  f.ReportOnly,
 		MemoryLimit: e.MemoryLimit,
 	}
 	if file, ok := e.Stderr.(*os.File); ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb" {

@@ -41,6 +41,9 @@ type Options struct {
 	NoOptimize bool
 	// DryRun resolves and counts, and neither processes nor writes.
 	DryRun bool
+	// ReportOnly neither resolves nor processes: it reports the table as it is. It is the last word on a run of several
+	// shards, none of which knows whether it has seen what the others commit.
+	ReportOnly bool
 	// MemoryLimit is about how many bytes of memory finding out what there is to do may take (see engine.Options); what the
 	// processors hold is beside it. 0 means 1 GiB.
 	MemoryLimit int64
@@ -98,6 +101,9 @@ func (o Options) check() error {
 	}
 	if t := o.MaxFailed; t.Count < 0 || !(t.Percent >= 0 && t.Percent <= 100) {
 		return setupf("tolerance %+v: expected a count from 0 or a share from 0 to 100", t)
+	}
+	if o.ReportOnly && (o.DryRun || o.Shard.Count > 1 || o.Limit > 0) {
+		return setupf("a run that only reports takes no samples, so neither a dry run, nor a shard, nor a limit goes with it")
 	}
 	if o.Limit < 0 || o.Retries < 0 {
 		return setupf("limit %d, retries %d: expected 0 or more", o.Limit, o.Retries)

@@ -76,7 +76,7 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 		j.line = &statusLine{w: o.Terminal}
 		j.log = slog.New(aboveLine{j.log.Handler(), j.line})
 	}
-	if step.Process == nil && !o.DryRun {
+	if step.Process == nil && !o.DryRun && !o.ReportOnly {
 		return nil, setupf("feature %s has no processor: compile one in, or name a command after --", key)
 	}
 	if j.o.BatchSize <= 0 {

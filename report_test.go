@@ -146,6 +146,41 @@ func TestMaterializedAfterTheLastCommit(t *testing.T) {
 }
 
 // TestNothingToDoIsMaterialized also for a feature without a table.
+// TestReportOnly checks that a run which only reports says of the table what a run that finds nothing to do says, and does
+// nothing, although there is something to do.
+func TestReportOnly(t *testing.T) {
+	t.Parallel()
+	ts := newTables(t, graph)
+	ts.videos("1", numbered(5)...)
+	before := ts.mustRun(Options{Shard: Shard{0, 1}}, ts.step("video/crop", cropper(nil)))
+	ts.videos("1", numbered(9)...)
+	messages := ts.attach(asset("video/crop", `{"checks":{"video/crop":""}}`))
+	r := ts.mustRun(Options{ReportOnly: true, DeleteOrphaned: true}, ts.step("video/crop", nil))
+	if r.DataVersion != before.DataVersion || r.Rows != 5 || r.New != 0 || r.Processed != 0 {
+		t.Errorf("reported %+v after %+v", r, before)
+	}
+	got := sent(t, messages(), pipes.MethodMaterialize)
+	if len(got) != 1 || got[0]["data_version"] != before.DataVersion {
+		t.Fatalf("materializations: %v", got)
+	}
+	for name, want := range map[string]string{"metaxy/new": "int:0", "dagster/row_count": "int:5"} {
+		if have := raw(got[0]["metadata"], name); have != want {
+			t.Errorf("%s is %s, want %s", name, have, want)
+		}
+	}
+	if checks := sent(t, messages(), pipes.MethodCheck); len(checks) != 1 || checks[0]["passed"] != true {
+		t.Errorf("checks: %v", checks)
+	}
+	for _, o := range []Options{{DryRun: true}, {Limit: 1}, {Shard: Shard{0, 2}}} {
+		o.ReportOnly = true
+		_, err := ts.run(o, ts.step("video/crop", nil))
+		var setup *SetupError
+		if !errors.As(err, &setup) {
+			t.Errorf("%+v: %v, expected a set-up error", o, err)
+		}
+	}
+}
+
 func TestNothingToDoIsMaterialized(t *testing.T) {
 	t.Parallel()
 	ts := newTables(t, graph)

@@ -46,7 +46,9 @@ func (j *job) run(ctx context.Context) (r Result, err error) {
 	defer func() { err = errors.Join(err, j.store.Close()) }()
 	j.asked, _ = store.UsageOf(j.store)
 
-	err = j.execute(ctx, &r)
+	if !j.o.ReportOnly {
+		err = j.execute(ctx, &r)
+	}
 	r = j.result(r)
 	r.Duration = time.Since(j.begin)
 	telling := context.WithoutCancel(ctx) // what was done is reported also if the run was interrupted

@@ -35,7 +35,7 @@ func (j *job) summarize(ctx context.Context, snap store.Snapshot) (summary, erro
 	if s.newest, err = engine.Newest(ctx, snap, j.f, previewRows, part); err != nil {
 		return s, err
 	}
-	if j.count.processed.Load() > 0 || j.session.Data().RetryNumber > 0 {
+	if j.count.processed.Load() > 0 || j.o.ReportOnly || j.session.Data().RetryNumber > 0 {
 		s.inRun, err = j.writtenInRun(ctx, snap)
 	}
 	return s, err

@@ -61,6 +61,7 @@ func (a *app) runFlags(cmd *cobra.Command, in *runInput) {
 	flags.DurationVar(&in.Grace, "grace", 0, "how long workers may go on after the run is told to stop (default 10s)")
 	flags.BoolVar(&in.NoOptimize, "no-optimize", false, "do not merge the table's small files when there are many")
 	flags.BoolVar(&in.DryRun, "dry-run", false, "resolve and count; neither process nor write")
+	flags.BoolVar(&in.ReportOnly, "report-only", false, "report the table as it is, such as after several shards; process nothing")
 	flags.BoolVar(&in.Stats, "stats", false, statsHelp)
 	flags.BoolVar(&in.BatchArrow, "batch-arrow", false, "speak Arrow IPC with the external processor instead of JSON lines")
 }

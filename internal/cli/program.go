@@ -92,6 +92,8 @@ type RunFlags struct {
 	NoOptimize bool
 	// DryRun resolves and reports, and neither processes nor writes.
 	DryRun bool
+	// ReportOnly reports the table as it is.
+	ReportOnly bool
 	// BatchArrow speaks Arrow IPC streams with an external processor; false means JSON lines.
 	BatchArrow bool
 	// ProcessorEnv are the names of the environment variables that an external processor gets, with * for any letters; nil

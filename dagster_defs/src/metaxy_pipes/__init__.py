@@ -16,7 +16,9 @@ from metaxy_pipes.io_manager import MetaxyPipesIOManager
 from metaxy_pipes.loader import FeatureLoader, Rows
 from metaxy_pipes.reports import Report, SampleFailure, parse_reports
 from metaxy_pipes.sensor import increment_sensor
+from metaxy_pipes.shards import Shard, ShardLauncher, run_shards
 from metaxy_pipes.status import Status
+from metaxy_pipes.subprocess_shards import SubprocessShards
 
 __all__ = [
     "Command",
@@ -31,11 +33,15 @@ __all__ = [
     "Report",
     "Rows",
     "SampleFailure",
+    "Shard",
+    "ShardLauncher",
     "Status",
+    "SubprocessShards",
     "build_definitions",
     "increment_sensor",
     "make_client",
     "metaxy_pipes_assets",
     "parse_reports",
     "run_pipes",
+    "run_shards",
 ]

@@ -15,6 +15,7 @@ from metaxy_pipes.description import Description, Feature
 from metaxy_pipes.events import EventExtras, StoreLink
 from metaxy_pipes.ingest import Ingest, ingest_asset
 from metaxy_pipes.observation import observable_assets
+from metaxy_pipes.shards import ShardLauncher
 from metaxy_pipes.specs import DEFAULT_CHECK, SpecOptions, asset_key, asset_spec, event_tags
 
 Definition = dg.AssetsDefinition | dg.AssetSpec | dg.AssetChecksDefinition
@@ -55,6 +56,8 @@ def metaxy_pipes_assets(
     backfill_policy: dg.BackfillPolicy | None = None,
     op_tags: Mapping[str, Any] | None = None,
     pool: str | None = None,
+    shards: int = 1,
+    shard_launcher: ShardLauncher | None = None,
 ) -> list[Definition]:
     """The features of a graph as assets.
 
@@ -100,6 +103,8 @@ def metaxy_pipes_assets(
         backfill_policy: None means a run for each partition.
         op_tags: tags of the ops, for example for the run launcher.
         pool: a concurrency pool of the ops.
+        shards: how many processes share the samples of a feature; they make one materialization.
+        shard_launcher: starts the processes of the shards; None means on the machine of the step.
 
     """
     command = Command.of(binary, features=features, config=config, store=store, env=env, cwd=cwd)
@@ -124,7 +129,11 @@ def metaxy_pipes_assets(
         backfill_policy=backfill_policy,
         op_tags=op_tags or {},
         pool=pool,
+        shards=shards,
+        shard_launcher=shard_launcher,
     )
+    if shards < 1:
+        raise ValueError(f"shards={shards}: expected at least 1")
     events = EventExtras({asset_key(f, specs.key_prefix): event_tags(f) for f in graph}, store_link)
     builder = Builder(command, graph, specs, run, processors or {}, deps or {}, events)
     sources = {key: Ingest.of(value) for key, value in (ingest or {}).items()}

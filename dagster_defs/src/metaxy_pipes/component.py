@@ -81,6 +81,7 @@ class MetaxyPipesComponent(dg.Component, dg.Model, dg.Resolvable):
     max_orphaned: int | str | None = None
     sensor: bool | dict[str, Any] = False
     pool: str | None = None
+    shards: int = 1
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions, from the description that is checked in, or else from the binary."""

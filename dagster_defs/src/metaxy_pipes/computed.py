@@ -10,7 +10,9 @@ from metaxy_pipes.command import Command
 from metaxy_pipes.description import Description, Feature
 from metaxy_pipes.events import NO_EXTRAS, EventExtras
 from metaxy_pipes.execution import Result, run_pipes
+from metaxy_pipes.shards import ShardLauncher, run_shards
 from metaxy_pipes.specs import DEFAULT_CHECK, SpecOptions, asset_key, asset_spec, check_spec
+from metaxy_pipes.subprocess_shards import SubprocessShards
 
 DEFAULT_CLIENT_KEY = "pipes_client"
 
@@ -27,6 +29,8 @@ class RunOptions:
     backfill_policy: dg.BackfillPolicy | None = None
     op_tags: Mapping[str, Any] = field(default_factory=dict)
     pool: str | None = None
+    shards: int = 1
+    shard_launcher: ShardLauncher | None = None
 
 
 @dataclass(frozen=True)
@@ -60,18 +64,33 @@ class Builder:
         )
         def compute(context: dg.AssetExecutionContext) -> Iterator[Result]:
             wanted = {f: key for f, key in keys.items() if key in context.selected_asset_keys}
-            yield from run_pipes(
+            client = getattr(context.resources, self.run.client_key)
+            run, how = run_pipes, {}
+            if self.run.shards > 1:
+                run, how = run_shards, {"launcher": self._launcher(client), "count": self.run.shards}
+            yield from run(
                 context,
-                getattr(context.resources, self.run.client_key),
+                client,
                 command=self._argv(list(wanted)),
                 extras=self._extras(context, wanted),
                 env=self.command.env,
                 check_name=self.run.check_name,
                 events=self.events,
+                **how,
                 **self.client_args(),
             )
 
         return compute
+
+    def _launcher(self, client: Any) -> ShardLauncher:
+        """What starts the shards: by default, what the client does for one process."""
+        if self.run.shard_launcher is not None:
+            return self.run.shard_launcher
+        if isinstance(client, dg.PipesSubprocessClient):
+            return SubprocessShards.of(client)
+        raise dg.DagsterInvalidDefinitionError(
+            f"{self.run.shards} shards by a {type(client).__name__}: give shard_launcher, which starts them"
+        )
 
     def client_args(self) -> dict[str, Any]:
         """What the client's `run` takes beside the command."""

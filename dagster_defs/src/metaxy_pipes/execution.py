@@ -123,7 +123,7 @@ def failure(capture: Capture, err: BaseException) -> dg.Failure:
     """The failure to end the step with: what went wrong, counts, and the first failed samples."""
     status = exit_status(err, capture.exception_name)
     reports = capture.reports
-    lines = [_headline(status, err)]
+    lines = [f"{type(err).__name__}: {err}" if status is None else headline(status)]
     if capture.exception:
         lines.append(capture.exception)
     lines += [str(report) for report in reports]
@@ -145,9 +145,8 @@ def exit_status(err: BaseException, reported: str | None = None) -> int | None:
     return {"SamplesError": EXIT_SAMPLES, "SetupError": EXIT_SETUP}.get(reported or "")
 
 
-def _headline(status: int | None, err: BaseException) -> str:
-    if status is None:
-        return f"{type(err).__name__}: {err}"
+def headline(status: int) -> str:
+    """What an exit status other than 0 means, negative for a signal."""
     if status < 0:
         return f"The process was killed by signal {-status}. What it had committed stays; the next run goes on."
     if status == EXIT_SAMPLES:

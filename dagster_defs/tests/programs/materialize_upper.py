@@ -1,6 +1,6 @@
 """Materializes clips/upper in a process of its own, which a test can interrupt.
 
-`materialize_upper.py HOME DAGSTER RUN_ID_FILE`
+`materialize_upper.py HOME DAGSTER [SHARDS]`
 """
 
 import sys
@@ -14,9 +14,10 @@ from clips import UPPER, Clips
 
 def main():
     home, dagster_home = sys.argv[1:3]
+    shards = int(sys.argv[3]) if len(sys.argv) > 3 else 1
     with dg.DagsterInstance.local_temp(dagster_home, overrides={"telemetry": {"enabled": False}}) as instance:
         result = dg.materialize(
-            Clips(Path(home)).assets(),
+            Clips(Path(home)).assets(shards=shards),
             selection=[UPPER],
             instance=instance,
             resources={"pipes_client": dg.PipesSubprocessClient()},
