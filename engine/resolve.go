@@ -100,37 +100,47 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	}
 	var given *samples
 	var parents []store.Snapshot
-	var err error
-	if o.Samples != nil {
-		given, err = readSamples(o.Samples, f)
-	} else {
-		parents, err = openParents(ctx, r, f, o.Hashing)
-	}
-	if err != nil {
-		return nil, err
-	}
 	var target store.Snapshot
-	if !o.SkipComparison {
-		target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
-		if err != nil && !errors.Is(err, store.ErrNoTable) {
-			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+	look, ctx := errgroup.WithContext(ctx)
+	look.Go(func() (err error) {
+		if o.Samples != nil {
+			given, err = readSamples(o.Samples, f)
+		} else {
+			parents, err = openParents(ctx, r, f, o.Hashing)
 		}
+		return err
+	})
+	if !o.SkipComparison {
+		look.Go(func() (err error) {
+			target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
+			if err != nil && !errors.Is(err, store.ErrNoTable) {
+				return fmt.Errorf("resolve %q: %w", f.Key(), err)
+			}
+			return nil
+		})
+	}
+	if err := look.Wait(); err != nil {
+		return nil, err
 	}
 	return newPlan(f, o, given, parents, target)
 }
 
-// openParents opens the tables of f's parents, in the order of the spec. An optional parent's may be missing, and is
-// nil then.
+// openParents opens the tables of f's parents, in the order of the spec and at the same time. An optional parent's may be
+// missing, and is nil then.
 func openParents(ctx context.Context, r store.Reader, f *feature.Feature, h Hashing) ([]store.Snapshot, error) {
-	var out []store.Snapshot
-	for _, p := range f.Parents() {
-		snap, err := open(ctx, r, p.Feature.Key(), h)
-		if err != nil && !(p.Dep.Optional && errors.Is(err, store.ErrNoTable)) {
-			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
-		}
-		out = append(out, snap)
+	parents := f.Parents()
+	out := make([]store.Snapshot, len(parents))
+	look, ctx := errgroup.WithContext(ctx)
+	for i, p := range parents {
+		look.Go(func() (err error) {
+			out[i], err = open(ctx, r, p.Feature.Key(), h)
+			if err != nil && !(p.Dep.Optional && errors.Is(err, store.ErrNoTable)) {
+				return fmt.Errorf("resolve %q: %w", f.Key(), err)
+			}
+			return nil
+		})
 	}
-	return out, nil
+	return out, look.Wait()
 }
 
 // open opens a table whose versions are made as h says.

@@ -12,13 +12,18 @@ import (
 // filesAhead is how many files a scan reads at the same time; their rows come in order all the same.
 const filesAhead = 4
 
+// smallAhead is how many files it reads at the same time as long as all of their bytes fit what it may hold: for small ones,
+// the way to the storage takes longer than what is done with them.
+const smallAhead = 16
+
 // batchesAhead is how many batches of a file wait for their turn.
 const batchesAhead = 2
 
 // scanAhead bounds the bytes of its files that a scan holds at a time.
 const scanAhead = 32 << 20
 
-// Scan implements store.Snapshot. It holds at most filesAhead files open and batchesAhead batches of each.
+// Scan implements store.Snapshot. It holds at most filesAhead files open, or smallAhead small ones, and batchesAhead batches
+// of each.
 func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batch, error] {
 	return func(yield func(store.Batch, error) bool) {
 		p, err := s.plan(q)
@@ -41,8 +46,8 @@ func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batc
 		}
 		p.read.ReadAhead = ahead / int64(max(1, min(filesAhead, len(files))))
 		for i := range files {
-			for len(running) < filesAhead && i+len(running) < len(files) {
-				running = append(running, s.startScan(ctx, files[i+len(running)], p))
+			for next := i + len(running); next < len(files) && s.fits(files[i:next+1], ahead); next++ {
+				running = append(running, s.startScan(ctx, files[next], p))
 			}
 			for r := range running[0].results {
 				if !yield(r.batch, r.err) || r.err != nil {
@@ -56,6 +61,17 @@ func (s *snapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batc
 			}
 		}
 	}
+}
+
+// fits reports whether files may be read at the same time.
+func (s *snapshot) fits(files []uint32, ahead int64) bool {
+	if len(files) <= filesAhead || len(files) > smallAhead {
+		return len(files) <= filesAhead
+	}
+	for _, f := range files {
+		ahead -= s.Files[f].Size
+	}
+	return ahead >= 0
 }
 
 // matching returns the ordinals of the files that can hold rows of the query.

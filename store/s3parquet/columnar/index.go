@@ -66,16 +66,20 @@ func (f *File) offsetIndexes(chunks []*chunk) ([][]format.PageLocation, error) {
 		return nil, err
 	}
 	for j, i := range which {
-		var index format.OffsetIndex
-		if _, err := decodeThrift(parts[j], &index); err != nil {
-			return nil, corruptf("column %q: read offset index: %w", chunks[i].node.path(), err)
-		}
-		if err := checkLocations(chunks[i], index.PageLocations); err != nil {
+		if out[i], err = decodeLocations(chunks[i], parts[j]); err != nil {
 			return nil, err
 		}
-		out[i] = index.PageLocations
 	}
 	return out, nil
+}
+
+// decodeLocations decodes the offset index of a chunk.
+func decodeLocations(c *chunk, data []byte) ([]format.PageLocation, error) {
+	var index format.OffsetIndex
+	if _, err := decodeThrift(data, &index); err != nil {
+		return nil, corruptf("column %q: read offset index: %w", c.node.path(), err)
+	}
+	return index.PageLocations, checkLocations(c, index.PageLocations)
 }
 
 func checkLocations(c *chunk, index []format.PageLocation) error {
@@ -136,11 +140,15 @@ func (f *File) pageIndexOf(c *chunk) (*chunkIndex, error) {
 	if c.meta.ColumnIndexLength == 0 || c.meta.OffsetIndexLength == 0 {
 		return nil, nil
 	}
-	s, err := f.checkedSpan(c, c.meta.ColumnIndexOffset, c.meta.ColumnIndexLength)
+	bounds, err := f.checkedSpan(c, c.meta.ColumnIndexOffset, c.meta.ColumnIndexLength)
 	if err != nil {
 		return nil, err
 	}
-	parts, err := f.readSpans([]span{s})
+	places, err := f.checkedSpan(c, c.meta.OffsetIndexOffset, c.meta.OffsetIndexLength)
+	if err != nil {
+		return nil, err
+	}
+	parts, err := f.readSpans([]span{bounds, places})
 	if err != nil {
 		return nil, err
 	}
@@ -148,11 +156,9 @@ func (f *File) pageIndexOf(c *chunk) (*chunkIndex, error) {
 	if _, err := decodeThrift(parts[0], &out.stats); err != nil {
 		return nil, corruptf("column %q: read column index: %w", c.node.path(), err)
 	}
-	locations, err := f.offsetIndexes([]*chunk{c})
-	if err != nil {
+	if out.locations, err = decodeLocations(c, parts[1]); err != nil {
 		return nil, err
 	}
-	out.locations = locations[0]
 	n, counts := len(out.locations), len(out.stats.NullCounts)
 	if len(out.stats.NullPages) != n || len(out.stats.MinValues) != n || len(out.stats.MaxValues) != n || counts != 0 && counts != n {
 		return nil, corruptf("column %q: column index has %d pages, offset index %d",

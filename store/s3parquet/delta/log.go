@@ -18,8 +18,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
 
-// readers is how many files of a log are read at the same time.
-const readers = 8
+// readers is how many files of a log are read at the same time: all commits that usually follow a checkpoint.
+const readers = 16
 
 // relists is how often a log with a gap is listed again. A listing is not a view of one moment: it may show a commit
 // and miss the one before it when both are made while it runs.
