@@ -3,15 +3,20 @@ package columnar
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// smallGroup is the size up to which the columns of a row group are read whole: looking at the index of their pages
-// would be one more round trip and save little.
-const smallGroup = 1 << 20
+const (
+	// smallGroup is the size up to which the columns of a row group are read whole if the index of their pages is not in
+	// memory: to look at it would be one more round trip and save little.
+	smallGroup = 1 << 20
+	// tinyGroup is the size up to which they are read whole in any case.
+	tinyGroup = 64 << 10
+)
 
 // Fetch returns the given rows, which ascend, with the given columns (nil means all) of the table's schema. It reads
 // only the pages that hold them, where the file has an index of its pages.
@@ -98,9 +103,18 @@ func (f *File) fetchGroup(ctx context.Context, g *rowGroup, leaves []*leaf, rang
 	}
 	var reads readAhead
 	defer reads.close()
-	indexed := total > smallGroup && countRows(ranges) < g.rows/2
+	worth := total > smallGroup || total > tinyGroup && f.indexAtHand(g, leaves)
+	indexed := worth && countRows(ranges) < g.rows/2
 	if err := f.openLeaves(g, leaves, ranges, indexed, &reads); err != nil {
 		return err
 	}
 	return fillLeaves(leaves, ranges)
+}
+
+// indexAtHand reports whether the places of the pages of leaves stand in the end of the file, which has been read.
+func (f *File) indexAtHand(g *rowGroup, leaves []*leaf) bool {
+	return !slices.ContainsFunc(leaves, func(l *leaf) bool {
+		c := &g.chunks[l.node.leaf]
+		return c.meta.OffsetIndexLength > 0 && c.meta.OffsetIndexOffset < f.tailOff
+	})
 }

@@ -45,14 +45,15 @@ func (o ReadOptions) withDefaults() ReadOptions {
 
 // A File is an open Parquet file. It is safe for concurrent use if its reader is.
 type File struct {
-	opts   ReadOptions
-	r      io.ReaderAt
-	size   int64 // of the part before the footer
-	meta   format.FileMetaData
-	root   *node
-	leaves []*node
-	groups []rowGroup
-	schema *arrow.Schema
+	opts    ReadOptions
+	r       io.ReaderAt
+	size    int64 // of the part before the footer
+	tailOff int64 // from where on the file is in memory
+	meta    format.FileMetaData
+	root    *node
+	leaves  []*node
+	groups  []rowGroup
+	schema  *arrow.Schema
 }
 
 // A rowGroup is a checked row group.
@@ -124,6 +125,7 @@ func (f *File) readFooter(r io.ReaderAt, size int64) ([]byte, error) {
 	if f.size < int64(len(magic)) {
 		return nil, corruptf("footer of %d bytes does not fit a file of %d", length, size)
 	}
+	f.tailOff = tailOff
 	f.r = &tailReader{r: r, off: tailOff, tail: tail}
 	footer := make([]byte, length)
 	return footer, readAt(f.r, footer, f.size)
