@@ -12,7 +12,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// maxAnswer is how many bytes a record batch of an answer may have; the library's own limit would be 256 MiB.
+// maxAnswer is how many bytes a record batch of an answer may have.
 const maxAnswer = 2 << 30
 
 // errorColumn holds why samples failed in the answers of an Arrow stream.
@@ -52,7 +52,7 @@ func (c *child) askArrow(r relation, b *Batch) (answer, []int, error) {
 // readArrow returns the next record batch of the child's output.
 func (c *child) readArrow() (arrow.RecordBatch, error) {
 	if c.reader == nil {
-		reader, err := ipc.NewReader(c.lines, ipc.WithBodySizeLimit(maxAnswer))
+		reader, err := ipc.NewReaderFromMessageReader(&arrowStream{r: c.lines, maxBody: maxAnswer})
 		if err != nil {
 			return nil, c.broken(err)
 		}

@@ -5,10 +5,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"runtime/metrics"
+	"strings"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
@@ -102,8 +105,7 @@ func FuzzAnswerLine(f *testing.F) {
 	})
 }
 
-// FuzzAnswerArrow takes record batches whose buffers say anything. What the library itself makes of a broken stream is not
-// looked at here: it takes the lengths of a schema at their word.
+// FuzzAnswerArrow takes record batches whose buffers say anything. FuzzAnswerStream has whole streams.
 func FuzzAnswerArrow(f *testing.F) {
 	offsets := func(n ...int32) (out []byte) {
 		for _, o := range n {
@@ -148,6 +150,119 @@ func hostileRecord(offsets, text, valid []byte, n int) (rec arrow.RecordBatch) {
 	out.add("crop", list)
 	out.add("error", array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, n))
 	return out.record(int64(n))
+}
+
+// answerStream is a stream that answers the samples of asked, and has columns of types that are read in ways of their own.
+func answerStream(t testing.TB, opts ...ipc.Option) []byte {
+	t.Helper()
+	texts := func(b array.Builder) arrow.Array {
+		for _, text := range []string{"a", "b"} {
+			if err := b.AppendValueFromString(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return b.NewArray()
+	}
+	var out sheet
+	out.add("id", texts(array.NewStringBuilder(memory.DefaultAllocator)))
+	out.add("crop", texts(array.NewBuilder(memory.DefaultAllocator,
+		&arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int8, ValueType: arrow.BinaryTypes.String})))
+	out.add("view", texts(array.NewBuilder(memory.DefaultAllocator, arrow.BinaryTypes.StringView)))
+	lists := array.NewListBuilder(memory.DefaultAllocator, arrow.StructOf(arrow.Field{Name: "x", Type: arrow.PrimitiveTypes.Int16}))
+	lists.Append(true)
+	lists.AppendNull()
+	out.add("lists", lists.NewArray())
+	rec := out.record(2)
+	var stream bytes.Buffer
+	w := ipc.NewWriter(&stream, append(opts, ipc.WithSchema(rec.Schema()))...)
+	if err := errors.Join(w.Write(rec), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return stream.Bytes()
+}
+
+// readStream reads the first batch of a stream as one is read from a program, and returns how many bytes that allocates.
+func readStream(stream []byte, maxBody int64) (arrow.RecordBatch, uint64, error) {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	before := sample[0].Value.Uint64()
+	rec, err := func() (arrow.RecordBatch, error) {
+		r, err := ipc.NewReaderFromMessageReader(&arrowStream{r: bytes.NewReader(stream), maxBody: maxBody})
+		if err != nil {
+			return nil, err
+		}
+		if !r.Next() {
+			return nil, r.Err()
+		}
+		return r.RecordBatch(), checkColumns(r.RecordBatch())
+	}()
+	metrics.Read(sample)
+	return rec, sample[0].Value.Uint64() - before, err
+}
+
+// FuzzAnswerStream takes whatever bytes a program may send for an Arrow stream. A forged length costs no memory.
+func FuzzAnswerStream(f *testing.F) {
+	f.Add(answerStream(f))
+	f.Add(answerStream(f, ipc.WithLZ4()))
+	f.Add(answerStream(f, ipc.WithZstd()))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		rec, used, err := readStream(stream, 1<<20)
+		if used > 256<<20 {
+			t.Fatalf("%d bytes are allocated for a stream of %d", used, len(stream))
+		}
+		if err != nil || rec == nil {
+			return
+		}
+		b, m := asked(t, "movie")
+		a, err := m.rel.divide(b, rec)
+		if err != nil {
+			return
+		}
+		m.storeAnswer(t, b, a)
+	})
+}
+
+// TestForgedArrowLengths sets each four bytes of a stream to a large number: what is said to be there is not allocated.
+func TestForgedArrowLengths(t *testing.T) {
+	for name, opts := range map[string][]ipc.Option{"plain": nil, "lz4": {ipc.WithLZ4()}, "zstd": {ipc.WithZstd()}} {
+		stream := answerStream(t, opts...)
+		rec, _, err := readStream(stream, maxAnswer)
+		if err != nil || rec.NumRows() != 2 {
+			t.Fatalf("%s: the stream as it is: %v", name, err)
+		}
+		for i := 0; i+4 <= len(stream); i += 4 {
+			for _, n := range []uint32{1<<31 - 1, 1 << 28, 1 << 20, 0} {
+				forged := bytes.Clone(stream)
+				binary.LittleEndian.PutUint32(forged[i:], n)
+				_, used, _ := readStream(forged, 64<<20)
+				if used > 256<<20 { // other tests run at the same time
+					t.Errorf("%s: %d at byte %d: %d bytes are allocated", name, n, i, used)
+				}
+			}
+		}
+	}
+}
+
+// TestArrowBomb: a buffer that unpacks to more than an answer may have is refused before it is unpacked.
+func TestArrowBomb(t *testing.T) {
+	zeros := array.NewInt64Builder(memory.DefaultAllocator)
+	zeros.AppendValues(make([]int64, 1<<20), nil)
+	var out sheet
+	out.add("id", zeros.NewArray())
+	rec := out.record(1 << 20)
+	for name, opt := range map[string]ipc.Option{"lz4": ipc.WithLZ4(), "zstd": ipc.WithZstd()} {
+		var stream bytes.Buffer
+		w := ipc.NewWriter(&stream, ipc.WithSchema(rec.Schema()), opt)
+		if err := errors.Join(w.Write(rec), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readStream(stream.Bytes(), 8<<20); err != nil {
+			t.Errorf("%s: 8 MiB of 8 MiB: %v", name, err)
+		}
+		if _, _, err := readStream(stream.Bytes(), 8<<20-1); err == nil || !strings.Contains(err.Error(), "more than 8388607 bytes when unpacked") {
+			t.Errorf("%s: 8 MiB of less: %v", name, err)
+		}
+	}
 }
 
 // TestArrowGarbage: a program that prints text instead of a stream is told so, and nobody takes its letters for a length.

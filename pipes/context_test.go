@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -263,5 +264,54 @@ func TestDefaultContext(t *testing.T) {
 		case data.RunID != test.want:
 			t.Errorf("%s: run = %q, want %q", test.params, data.RunID, test.want)
 		}
+	}
+}
+
+// TestLargeContext reads a context of 100 MB, whole and in bounded memory.
+func TestLargeContext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "context.json")
+	large := strings.Repeat("0123456789", 10_000_000)
+	if err := os.WriteFile(file, []byte(`{"run_id":"r","extras":{"large":"`+large+`","after":1}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data, used := loadContext(t, file)
+	var text string
+	if err := json.Unmarshal(data.Extras["large"], &text); err != nil || text != large || string(data.Extras["after"]) != "1" {
+		t.Errorf("%d of %d bytes are read: %v", len(text), len(large), err)
+	}
+	if used > 2<<30 {
+		t.Errorf("%d bytes are allocated for 100 MB", used)
+	}
+}
+
+// loadContext reads a context's file and returns how many bytes that allocates.
+func loadContext(t *testing.T, file string) (*pipes.ContextData, uint64) {
+	t.Helper()
+	params, err := json.Marshal(map[string]string{"path": file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	data, err := pipes.DefaultContext{}.LoadContext(t.Context(), params)
+	runtime.ReadMemStats(&after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, after.TotalAlloc - before.TotalAlloc
+}
+
+// TestGiantContext names a file of 1 TB.
+func TestGiantContext(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "context.json")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 1<<40); err != nil {
+		t.Skip("this file system has no sparse files: ", err)
+	}
+	_, err := pipes.DefaultContext{}.LoadContext(t.Context(), json.RawMessage(`{"path":"`+file+`"}`))
+	if err == nil || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v, want an error that names the file and the bound", err)
 	}
 }

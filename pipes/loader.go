@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 )
 
@@ -33,7 +34,7 @@ func (DefaultContext) LoadContext(_ context.Context, params json.RawMessage) (*C
 		if err != nil {
 			return nil, err
 		}
-		if text, err = os.ReadFile(path); err != nil {
+		if text, err = readContext(path); err != nil {
 			return nil, err
 		}
 	case !o.has("data"):
@@ -44,4 +45,27 @@ func (DefaultContext) LoadContext(_ context.Context, params json.RawMessage) (*C
 		return nil, err
 	}
 	return data, nil
+}
+
+// maxContext is how many bytes a context's file may have, so that a wrong path cannot fill the memory.
+const maxContext = 512 << 20
+
+// readContext reads a context's file, which may be a pipe.
+func readContext(path string) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() <= maxContext { // a pipe's is 0
+		data, err = io.ReadAll(io.LimitReader(f, maxContext+1))
+	}
+	if info.Size() > maxContext || len(data) > maxContext {
+		return nil, fmt.Errorf("the context's file %q has more than %d bytes; is it the right one?", path, maxContext)
+	}
+	return data, err
 }

@@ -33,6 +33,9 @@ func newClient(ctx context.Context, o S3Options, m *meter) (*s3.Client, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
+		if bundle := os.Getenv("AWS_CA_BUNDLE"); bundle != "" {
+			return nil, fmt.Errorf("read AWS configuration (AWS_CA_BUNDLE is %q): %w", bundle, err)
+		}
 		return nil, fmt.Errorf("read AWS configuration: %w", err)
 	}
 	client := s3.NewFromConfig(cfg, func(c *s3.Options) {

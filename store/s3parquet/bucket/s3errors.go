@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,6 +93,11 @@ func actionOf(op string) string {
 
 // explainSilence is explain for errors without an answer of the service.
 func (b *S3) explainSilence(err error) error {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return fmt.Errorf("%s is not whom it says it is: %w: check the endpoint; if an authority of your own vouches for it, "+
+			"name the file of its certificate in AWS_CA_BUNDLE", b.service(), untrusted)
+	}
 	var send *smithyhttp.RequestSendError
 	if errors.As(err, &send) {
 		cause := send.Err

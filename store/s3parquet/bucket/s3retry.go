@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -42,6 +43,10 @@ func newRetryer() func() aws.Retryer {
 
 // IsErrorRetryable implements aws.Retryer.
 func (r *retryer) IsErrorRetryable(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) { // the next attempt would see the same certificate
+		return false
+	}
 	var dial *net.OpError
 	if !r.reached.Load() && errors.As(err, &dial) && dial.Op == "dial" {
 		return !dial.Timeout() && r.failed.Add(1) < firstAttempts
