@@ -46,6 +46,10 @@ test-k8s: .venv/.done .tools/bin/.done build ## examples/kubernetes on the one-n
 	@test -n "$(KUBECONFIG)" -a -n "$(K8S_IMPORT)" || { echo "test-k8s: set KUBECONFIG and K8S_IMPORT (such as: kind load image-archive)"; exit 1; }
 	PYTHONPATH=tests/kubernetes $(PYTHON) -m pytest tests/kubernetes
 
+.PHONY: test-ray
+test-ray: .venv/.done .venv/.ray.done build ## examples/ray on a Ray of this machine
+	PYTHONPATH=examples/ray $(PYTHON) -m pytest tests/ray
+
 .PHONY: test-cross
 test-cross: ## builds for each platform that we publish for
 	@for os in linux darwin; do for arch in amd64 arm64; do \
@@ -91,6 +95,10 @@ setup: .venv/.done .tools/bin/.done .tools/emulators.done ## install the tools a
 
 .venv/.done: pyproject.toml uv.lock .tools/uv/.done
 	.tools/uv/bin/uv sync --locked --quiet
+	@touch $@
+
+.venv/.ray.done: .venv/.done
+	.tools/uv/bin/uv sync --locked --quiet --group ray
 	@touch $@
 
 .tools/uv/.done:

@@ -1,8 +1,8 @@
 """An external processor for tests: it answers every sample with its text in upper case.
 
 `worker.py CALLS [RULES]`: CALLS gets a line for each sample that is taken. RULES is a JSON file, read for each sample,
-from an id to what happens at it: `{"error": TEXT}`, `{"signal": N}` (sent to the runner), `{"wait": FILE}` (FILE is
-made, then the worker hangs), each after the table at `committed` has a commit, if that is given. With `"once": true`
+from an id to what happens at it: `{"error": TEXT}`, `{"signal": N}` (sent to the runner), `{"wait": FILE}` (FILE gets
+the runner's process id, then the worker hangs), each after the table at `committed` has a commit, if that is given. With `"once": true`
 the rules are removed when the first of them is followed.
 """
 
@@ -34,7 +34,7 @@ def answer(sample, rule):
         os.kill(os.getppid(), rule["signal"])
         time.sleep(PATIENCE_SECONDS)
     if "wait" in rule:
-        Path(rule["wait"]).touch()
+        Path(rule["wait"]).write_text(str(os.getppid()))
         time.sleep(PATIENCE_SECONDS)
     if "error" in rule:
         return {"id": sample["id"], "error": rule["error"]}
