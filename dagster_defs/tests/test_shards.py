@@ -229,6 +229,12 @@ def test_cancellation(clips, tmp_path):
     assert sorted(clips.called()) == sorted(set(IDS) - set(kept))
 
 
+def test_a_program_that_reports_nothing_is_no_success(actor, materialize):
+    assets = metaxy_pipes_assets(actor(silent=True), select=["video/crop"], shards=2)
+    said = failure(materialize([a for a in assets if isinstance(a, dg.AssetsDefinition)])).description
+    assert "Shard 0/2 ended well, but reported nothing for video/crop" in said
+
+
 def test_flags_stand_before_the_processors_command():
     assert with_flags(["b", "run", "f"], "--shard", "0/2") == ["b", "run", "f", "--shard", "0/2"]
     assert with_flags(["b", "run", "f", "--", "p", "--"], "-x") == ["b", "run", "f", "-x", "--", "p", "--"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -69,12 +69,17 @@ def run_pipes(
     yield from complete(context, results, events)
     silent = _selected(context) - {r.asset_key for r in results if isinstance(r, dg.MaterializeResult)}
     if silent:
-        names = ", ".join(sorted(key.to_user_string() for key in silent))
-        raise dg.Failure(
-            f"{command[0]} ended well, but reported nothing for {names}. Is it a metaxy-pipes binary, and does it "
-            "get Dagster's DAGSTER_PIPES_CONTEXT and DAGSTER_PIPES_MESSAGES variables?",
-            allow_retries=False,
-        )
+        raise nothing_reported(command[0], silent)
+
+
+def nothing_reported(who: str, about: Iterable[dg.AssetKey]) -> dg.Failure:
+    """The failure of a process that ended well without a word about some assets."""
+    names = ", ".join(sorted(key.to_user_string() for key in about))
+    return dg.Failure(
+        f"{who} ended well, but reported nothing for {names}. Is it a metaxy-pipes binary, and does it "
+        "get Dagster's DAGSTER_PIPES_CONTEXT and DAGSTER_PIPES_MESSAGES variables?",
+        allow_retries=False,
+    )
 
 
 def complete(

@@ -25,6 +25,7 @@ from metaxy_pipes.execution import (
     exit_status,
     failed_checks,
     headline,
+    nothing_reported,
     observations,
     run_pipes,
 )
@@ -250,12 +251,7 @@ def _require_reports(context: dg.AssetExecutionContext, shards: Sequence[Shard])
     for shard in shards:
         silent = wanted - {r.asset_key for r in shard.capture.results if isinstance(r, dg.MaterializeResult)}
         if silent:
-            names = ", ".join(sorted(key.to_user_string() for key in silent))
-            raise dg.Failure(
-                f"{str(shard).capitalize()} ended well, but reported nothing for {names}. Is it a metaxy-pipes binary, and "
-                "does it get Dagster's DAGSTER_PIPES_CONTEXT and DAGSTER_PIPES_MESSAGES variables?",
-                allow_retries=False,
-            )
+            raise nothing_reported(str(shard).capitalize(), silent)
 
 
 def _merge(final: Result, shards: Sequence[Shard]) -> Result:
