@@ -64,6 +64,18 @@ fuzz: ## every fuzz target for FUZZTIME (30s)
 	@for pkg in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
 	  echo "fuzz $$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),30s) -fuzzminimizetime 10x $$pkg || exit 1; done; done
 
+GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VULNDB = .tools/vulndb
+
+.PHONY: scan
+scan: build ## known vulnerabilities in the product, by a database that comes through the Go module proxy; exit status 3 if there are some
+	go mod verify
+	GOBIN=$(CURDIR)/.tools/bin go install $(GOVULNCHECK)
+	@rm -rf $(VULNDB) && dir=$$(cd tools && go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"Dir": "\(.*\)",*$$/\1/p') && \
+	  { [ -n "$$dir" ] || { echo "scan: the module proxy does not give golang.org/x/vulndb, so nothing was scanned"; exit 1; }; } && \
+	  cd tools && go run ./vulndb "$$dir/data/osv" $(CURDIR)/$(VULNDB)
+	.tools/bin/govulncheck -db file://$(CURDIR)/$(VULNDB) -mode binary bin/metaxy-pipes
+
 .PHONY: chaos
 chaos: .venv/.done .tools/bin/.done build ## runs under kill -9, full disks, a dying MinIO and lying processors: for SECONDS (60), or one SEED
 	PYTHONPATH=tests $(PYTHON) -m chaos $(if $(SEED),--seeds $(SEED) --keep,--seconds $(or $(SECONDS),60))
