@@ -11,8 +11,10 @@ import (
 	"io/fs"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -85,6 +87,21 @@ func checkFooter(body []byte) error {
 	return fmt.Errorf("%w: damaged checkpoint: its footer does not fit into its %d bytes", store.ErrCorrupt, len(body))
 }
 
+// checkCodecs refuses compression by LZ4, which hardly any writer of Delta tables uses for checkpoints: of a damaged page the
+// Parquet library would take ever more memory, until there is none.
+func checkCodecs(f *parquet.File) error {
+	for _, g := range f.Metadata().RowGroups {
+		for i := range g.Columns {
+			m := &g.Columns[i].MetaData
+			if m.Codec == format.Lz4Raw {
+				return fmt.Errorf("%w: checkpoint with column %q compressed by %s; expected SNAPPY or ZSTD", store.ErrUnsupported,
+					strings.Join(m.PathInSchema, "."), m.Codec)
+			}
+		}
+	}
+	return nil
+}
+
 // decodeCheckpoint calls fn for each action in a checkpoint file.
 func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFooter, err error) {
 	defer func() {
@@ -98,6 +115,9 @@ func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFoo
 	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipBloomFilters(true))
 	if err != nil {
 		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
+	}
+	if err := checkCodecs(f); err != nil {
+		return footer, err
 	}
 	var callback error
 	err = readRecords(f, func(record map[string]any) error {

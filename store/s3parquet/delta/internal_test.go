@@ -392,3 +392,20 @@ func FuzzDecodeCommit(f *testing.F) {
 		}
 	})
 }
+
+// A checkpoint that is compressed in a way for which damage has no bound is refused by name.
+func TestCheckpointByLZ4(t *testing.T) {
+	t.Parallel()
+	var body bytes.Buffer
+	w := parquet.NewGenericWriter[checkpointRow](&body, parquet.Compression(&parquet.Lz4Raw))
+	if _, err := w.Write([]checkpointRow{{}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := decodeCheckpoint(body.Bytes(), func(*action) error { return nil })
+	if !errors.Is(err, store.ErrUnsupported) || !strings.Contains(err.Error(), "LZ4") {
+		t.Errorf("got %v", err)
+	}
+}
