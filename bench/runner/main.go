@@ -121,7 +121,7 @@ func process(dir string, p metaxy.Processor) error {
 	})
 }
 
-// prepare ingests n samples, in no order of their ids.
+// prepare ingests n samples, in the order of their ids or in another one.
 func prepare(dir string, n int, sorted bool) error {
 	g, err := graph()
 	if err != nil {
