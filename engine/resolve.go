@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"golang.org/x/sync/errgroup"
@@ -101,15 +103,8 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	var given *samples
 	var parents []store.Snapshot
 	var target store.Snapshot
-	look, ctx := errgroup.WithContext(ctx)
-	look.Go(func() (err error) {
-		if o.Samples != nil {
-			given, err = readSamples(o.Samples, f)
-		} else {
-			parents, err = openParents(ctx, r, f, o.Hashing)
-		}
-		return err
-	})
+	var err error
+	var look errgroup.Group
 	if !o.SkipComparison {
 		look.Go(func() (err error) {
 			target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
@@ -119,7 +114,12 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 			return nil
 		})
 	}
-	if err := look.Wait(); err != nil {
+	if o.Samples != nil {
+		given, err = readSamples(o.Samples, f) // not in a goroutine: they are the caller's, who may recover from their panic
+	} else {
+		parents, err = openParents(ctx, r, f, o.Hashing)
+	}
+	if err := cmp.Or(err, look.Wait()); err != nil {
 		return nil, err
 	}
 	return newPlan(f, o, given, parents, target)
@@ -129,18 +129,19 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 // missing, and is nil then.
 func openParents(ctx context.Context, r store.Reader, f *feature.Feature, h Hashing) ([]store.Snapshot, error) {
 	parents := f.Parents()
-	out := make([]store.Snapshot, len(parents))
-	look, ctx := errgroup.WithContext(ctx)
+	out, errs := make([]store.Snapshot, len(parents)), make([]error, len(parents))
+	var look sync.WaitGroup
 	for i, p := range parents {
-		look.Go(func() (err error) {
+		look.Go(func() {
+			var err error
 			out[i], err = open(ctx, r, p.Feature.Key(), h)
 			if err != nil && !(p.Dep.Optional && errors.Is(err, store.ErrNoTable)) {
-				return fmt.Errorf("resolve %q: %w", f.Key(), err)
+				errs[i] = fmt.Errorf("resolve %q: %w", f.Key(), err)
 			}
-			return nil
 		})
 	}
-	return out, look.Wait()
+	look.Wait()
+	return out, cmp.Or(errs...) // of several, always the first parent's
 }
 
 // open opens a table whose versions are made as h says.

@@ -223,3 +223,16 @@ func TestResolveCancelled(t *testing.T) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
+
+// Given samples are read by the caller's own goroutine, so that it can recover when they panic.
+func TestPanicOfGivenSamples(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, xy("a"), xy("b", feature.Dep{Feature: "a"}))
+	defer func() {
+		if p := recover(); p != "spilled" {
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	_, err := Resolve(t.Context(), s.store, s.feature("b"), Options{Samples: func(func(arrow.RecordBatch, error) bool) { panic("spilled") }})
+	t.Errorf("it returns %v", err)
+}
