@@ -2,7 +2,6 @@ package metaxy
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"testing"
 
@@ -20,16 +19,9 @@ func BenchmarkRun(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	type row struct {
-		ID   string `arrow:"id"`
-		Path string `arrow:"path"`
-		P    struct {
-			D string `arrow:"default"`
-		} `arrow:"metaxy_provenance_by_field"`
-	}
-	rows := make([]row, samples)
+	rows := make([]rootVideo, samples)
 	for i := range rows {
-		rows[i].ID, rows[i].Path, rows[i].P.D = fmt.Sprintf("v%08d", i), "/videos/of/the/day", "1"
+		rows[i] = newRootVideo(i, "/videos/of/the/day", "1")
 	}
 	rec, err := toRecord(rows)
 	if err != nil {

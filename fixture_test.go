@@ -41,6 +41,21 @@ var (
 	)
 )
 
+// A rootVideo is a row of the root feature, for tables of many.
+type rootVideo struct {
+	ID         string `arrow:"id"`
+	Path       string `arrow:"path"`
+	Provenance struct {
+		Default string `arrow:"default"`
+	} `arrow:"metaxy_provenance_by_field"`
+}
+
+func newRootVideo(n int, path, version string) rootVideo {
+	v := rootVideo{ID: fmt.Sprintf("v%08d", n), Path: path}
+	v.Provenance.Default = version
+	return v
+}
+
 // tables is a store with an open session, as the steps of a test share it.
 type tables struct {
 	*store.Memory

@@ -27,18 +27,10 @@ type shardedStore struct {
 // put writes the videos with the given numbers, in that order.
 func (s *shardedStore) put(version string, sortedBy []string, numbers func(yield func(int) bool)) {
 	s.t.Helper()
-	type row struct {
-		ID   string `arrow:"id"`
-		Path string `arrow:"path"`
-		P    struct {
-			D string `arrow:"default"`
-		} `arrow:"metaxy_provenance_by_field"`
-	}
-	var rows []row
+	var rows []rootVideo
 	for n := range numbers {
-		r := row{ID: fmt.Sprintf("v%08d", n), Path: "/videos/" + version}
-		r.P.D = fmt.Sprintf("%s-%016x", version, uint64(n+1)*0x9e3779b97f4a7c15) // as hard to compress as a hash
-		rows = append(rows, r)
+		hard := fmt.Sprintf("%s-%016x", version, uint64(n+1)*0x9e3779b97f4a7c15) // to compress, as a hash is
+		rows = append(rows, newRootVideo(n, "/videos/"+version, hard))
 	}
 	f := s.lookup("video")
 	rec, err := toRecord(rows)

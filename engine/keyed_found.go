@@ -69,7 +69,7 @@ func (t tuples64) order(width int, rows uint64) []int {
 			last = append(last, at)
 			continue
 		}
-		marks.bits[t[at]/64] |= 1 << (t[at] % 64)
+		marks.set(t[at])
 		marked++
 	}
 	slices.SortFunc(last, func(a, b int) int { return slices.Compare(t[a:a+width], t[b:b+width]) })

@@ -293,22 +293,14 @@ func (w *keyedWorker) writeDigests(rows []int) error {
 // writeValues puts the rows at hand into their partitions with the versions that they give.
 func (w *keyedWorker) writeValues(texts []cells, rows []int) error {
 	for i, row := range rows {
-		size, short := shortValues(texts, row)
-		if !short {
-			w.buf = appendValues(w.buf[:0], texts, row)
-			size = len(w.buf)
-		}
+		size := valuesSize(texts, row)
 		key := w.keys[i]
 		words, err := w.out.room(key.Hi, entryWords+(size+7)/8)
 		if err != nil {
 			return err
 		}
 		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), uint64(size)
-		if short {
-			putShortValues(wordBytes(words[entryWords:]), texts, row)
-		} else {
-			copy(wordBytes(words[entryWords:]), w.buf)
-		}
+		appendValues(wordBytes(words[entryWords:])[:0], texts, row) // in place
 	}
 	return nil
 }

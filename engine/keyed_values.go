@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"unsafe"
 )
 
@@ -24,42 +25,25 @@ func appendValues(dst []byte, texts []cells, row int) []byte {
 	return dst
 }
 
-// shortValue is the length from which on the length of a version takes more than a byte.
-const shortValue = 0x7f
-
-// shortValues is how many bytes appendValues adds, if all versions are short texts.
-func shortValues(texts []cells, row int) (int, bool) {
-	n := len(texts)
+// valuesSize is how many bytes appendValues adds.
+func valuesSize(texts []cells, row int) int {
+	n := 0
 	for k := range texts {
 		c := &texts[k]
+		size := 0
 		switch {
-		case c.fixed != nil:
-			return 0, false
 		case c.isNull(row):
+			n++
 			continue
+		case c.fixed != nil:
+			var buf [20]byte
+			size = len(c.appendText(buf[:0], row))
+		default:
+			size = int(c.offsets[row+1] - c.offsets[row])
 		}
-		size := int(c.offsets[row+1] - c.offsets[row])
-		if size >= shortValue {
-			return 0, false
-		}
-		n += size
+		n += (bits.Len(uint(size)+1)+6)/7 + size
 	}
-	return n, true
-}
-
-// putShortValues writes what appendValues adds to the beginning of dst.
-func putShortValues(dst []byte, texts []cells, row int) {
-	for k := range texts {
-		c := &texts[k]
-		if c.isNull(row) {
-			dst[0] = 0
-			dst = dst[1:]
-			continue
-		}
-		v := c.value(row)
-		dst[0] = byte(len(v) + 1)
-		dst = dst[1+copy(dst[1:], v):]
-	}
+	return n
 }
 
 // splitValues is the reverse of appendValues.

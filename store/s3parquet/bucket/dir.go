@@ -226,10 +226,7 @@ func (d *Dir) Delete(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(notDirectory(err), fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return gone(notDirectory(os.Remove(path)))
 }
 
 // writeTemp writes a synced file with a name of its own into a folder, which it makes if need be.
