@@ -51,7 +51,7 @@ class RayShards:
         try:
             for shard, ref in zip(shards, refs, strict=True):
                 try:
-                    shard.status = ray.get(ref)
+                    shard.status = ref.future().result()  # not ray.get, which lets no exception through but KeyboardInterrupt
                 except ray.exceptions.RayError as err:
                     shard.error = f"{type(err).__name__}: {err}"
         except BaseException:
