@@ -27,7 +27,8 @@ func (b bounds) narrower() bounds {
 	return bounds{frames: b.frames / 2, causes: max(1, b.causes/2), text: b.text / 2, allText: b.allText / 2}
 }
 
-// exception is an error as the protocol has it; all five keys are there on every level.
+// exception is an error as the protocol has it; all five keys are there on every level. The message is the error's text
+// alone, as Dagster's cross-language tests want it; Python puts the name in front of it.
 type exception struct {
 	Message string     `json:"message"`
 	Stack   []string   `json:"stack"`
@@ -104,10 +105,9 @@ func (b *exceptionBuilder) build(err error, pcs []uintptr) *exception {
 	if own, ok := err.(interface{ Callers() []uintptr }); ok {
 		pcs = own.Callers()
 	}
-	name := errorName(err)
 	text := shorten(validText(errorText(err)), min(b.bounds.text, b.left.allText))
 	b.left.allText -= min(len(text), b.left.allText)
-	e := &exception{Message: name + ": " + text + "\n", Stack: frames(pcs[:min(len(pcs), b.bounds.frames)]), Name: name}
+	e := &exception{Message: text, Stack: frames(pcs[:min(len(pcs), b.bounds.frames)]), Name: errorName(err)}
 	b.buildAll(e, causes(err))
 	return e
 }
@@ -154,9 +154,6 @@ func errorText(err error) (text string) {
 			text = fmt.Sprintf("(its Error method panicked: %v)", v)
 		}
 	}()
-	if p, ok := err.(*PanicError); ok {
-		return fmt.Sprint(p.Value)
-	}
 	return err.Error()
 }
 

@@ -25,7 +25,7 @@ func (e *exception) outline() string {
 	if e == nil {
 		return ""
 	}
-	text := strings.TrimSuffix(e.Message, "\n")
+	text := e.Name + ": " + e.Message
 	if e.Cause != nil {
 		text += " <- (" + e.Cause.outline() + ")"
 	}

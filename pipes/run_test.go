@@ -72,9 +72,9 @@ func TestRunReportsPanicAndPassesItOn(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	for want, do := range map[string]func(){
-		"panic: text":                  func() { panic("text") },
-		"panic: boom <- (error: boom)": func() { panic(boom) },
-		"panic: runtime error: index out of range [3] with length 0 <- (boundsError: runtime error: index out of range [3] with length 0)": func() { index(nil) },
+		"panic: panic: text":                  func() { panic("text") },
+		"panic: panic: boom <- (error: boom)": func() { panic(boom) },
+		"panic: panic: runtime error: index out of range [3] with length 0 <- (boundsError: runtime error: index out of range [3] with length 0)": func() { index(nil) },
 	} {
 		opts, messages := pipestest.Options(pipes.ContextData{})
 		recovered := func() (v any) {

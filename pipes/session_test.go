@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"strings"
@@ -247,5 +248,41 @@ func TestOpenedCarriesTheChannelsExtras(t *testing.T) {
 	}
 	if err := session.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// elsewhere is a place of the program's own for everything that Dagster passes.
+type elsewhere struct{ flaky }
+
+func (e *elsewhere) LoadParams() (contextParams, messagesParams json.RawMessage, err error) {
+	return json.RawMessage(`"a context"`), json.RawMessage(`"a channel"`), nil
+}
+
+func (e *elsewhere) LoadContext(_ context.Context, params json.RawMessage) (*pipes.ContextData, error) {
+	return &pipes.ContextData{RunID: "from " + string(params)}, nil
+}
+
+func (e *elsewhere) OpenMessages(_ context.Context, params json.RawMessage) (pipes.MessageWriter, error) {
+	if string(params) != `"a channel"` {
+		return nil, fmt.Errorf("unknown channel %s", params)
+	}
+	return e, nil
+}
+
+func TestPartsCanBeReplaced(t *testing.T) {
+	t.Parallel()
+	place := new(elsewhere)
+	session, err := pipes.Open(t.Context(), &pipes.Options{Params: place, Context: place, Messages: place})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := session.Data().RunID; got != `from "a context"` {
+		t.Errorf("the context is that of run %q", got)
+	}
+	if err := session.Close(); err != nil {
+		t.Error(err)
+	}
+	if len(place.sent) != 2 || place.sent[0].Method != pipes.MethodOpened || place.sent[1].Method != pipes.MethodClosed {
+		t.Errorf("the channel got %v", place.sent)
 	}
 }

@@ -96,7 +96,7 @@ func TestSignalCancels(t *testing.T) {
 			t.Errorf("Run() = %v, exit status %d; want the signal's error and no exit", err, status)
 		}
 		name, message := channel.last(t)
-		if name != "SignalError" || message != "SignalError: interrupted by SIGTERM: context canceled\n" {
+		if name != "SignalError" || message != "interrupted by SIGTERM: context canceled" {
 			t.Errorf("exception %s, %q", name, message)
 		}
 	})
@@ -130,7 +130,7 @@ func TestGraceEnds(t *testing.T) {
 		if took := time.Since(start); status != 143 || took != time.Minute {
 			t.Errorf("exit status %d after %v, want 143 after a minute", status, took)
 		}
-		if _, message := channel.last(t); message != "SignalError: interrupted by SIGTERM\n" || len(channel.sent) != 2 {
+		if _, message := channel.last(t); message != "interrupted by SIGTERM" || len(channel.sent) != 2 {
 			t.Errorf("exception %q as one of %d messages, want one closed", message, len(channel.sent))
 		}
 	})
@@ -152,7 +152,7 @@ func TestSecondSignalExits(t *testing.T) {
 		if took := time.Since(start); status != 130 || took != sameSignal+time.Millisecond {
 			t.Errorf("exit status %d after %v, want 130 at the second signal", status, took)
 		}
-		if _, message := channel.last(t); message != "SignalError: interrupted by SIGINT\n" || len(channel.sent) != 2 {
+		if _, message := channel.last(t); message != "interrupted by SIGINT" || len(channel.sent) != 2 {
 			t.Errorf("exception %q as one of %d messages, want one closed", message, len(channel.sent))
 		}
 	})

@@ -302,7 +302,7 @@ def test_error_reporting(adapter: str, channels: Any, kind: str) -> None:
     (event,) = [e.dagster_event for e in launched.logs
                 if e.dagster_event and "closed with exception" in (e.dagster_event.message or "")]
     error = event.engine_event_data.error
-    assert error.message == "error: Very bad error has happened!\n"
+    assert error.message == "Very bad error has happened!"
     assert error.cause.cls_name == "expected"
     assert any("main.run" in frame for frame in error.stack)
 
