@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	flatbuffers "github.com/google/flatbuffers/go"
-	"github.com/klauspost/compress/zstd"
 )
 
 // The kinds of messages that have lengths of ours to check, as the Arrow format numbers them.
@@ -131,7 +130,7 @@ func (m *arrowMetadata) checkBuffers(body []byte, limit int64) error {
 			}
 			if size = int64(binary.LittleEndian.Uint64(body[start:])); size == -1 { // left as it is
 				size = n - 8
-			} else if err := checkWindow(body[start+8:start+n], size); err != nil {
+			} else if err := checkPacked(body[start+8:start+n], size); err != nil {
 				return err
 			}
 		}
@@ -139,21 +138,6 @@ func (m *arrowMetadata) checkBuffers(body []byte, limit int64) error {
 			return fmt.Errorf("the buffers of a message have more than %d bytes when unpacked", limit)
 		}
 		unpacked += size
-	}
-	return nil
-}
-
-// maxWindow is how far back a zstd frame may refer unless it holds more than that: what its decoder allocates at once.
-const maxWindow = 64 << 20
-
-// checkWindow looks at the frame with which a compressed buffer begins, if it is one of zstd. The format has one.
-func checkWindow(packed []byte, size int64) error {
-	var frame zstd.Header
-	if err := frame.Decode(packed); err != nil { // another codec, or what the decoder refuses
-		return nil
-	}
-	if frame.Skippable || frame.WindowSize > uint64(max(size, maxWindow)) {
-		return fmt.Errorf("a zstd frame asks for %d bytes to unpack %d", frame.WindowSize, size)
 	}
 	return nil
 }

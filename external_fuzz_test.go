@@ -13,6 +13,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -261,6 +262,46 @@ func TestArrowBomb(t *testing.T) {
 		}
 		if _, _, err := readStream(stream.Bytes(), 8<<20-1); err == nil || !strings.Contains(err.Error(), "more than 8388607 bytes when unpacked") {
 			t.Errorf("%s: 8 MiB of less: %v", name, err)
+		}
+	}
+}
+
+// TestArrowClaims: a compressed buffer that claims more than its bytes can hold is refused before anything is allocated, also
+// when what is wrong stands in a later frame; what is as it claims is read.
+func TestArrowClaims(t *testing.T) {
+	t.Parallel()
+	encoder, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := func(n int) []byte { return encoder.EncodeAll(make([]byte, n), nil) }
+	noise := make([]byte, 300_000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
+	wide := []byte{0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x90, 0x01, 0x00, 0x00} // one empty block, and a window of 256 MiB
+	single := binary.LittleEndian.AppendUint64([]byte{0x28, 0xB5, 0x2F, 0xFD, 0xE0}, 8<<30)
+	for name, c := range map[string]struct {
+		packed []byte
+		size   int64
+		fails  string
+	}{
+		"zeros":                      {frame(1 << 20), 1 << 20, ""},
+		"many blocks":                {encoder.EncodeAll(noise, nil), 300_000, ""},
+		"several frames":             {append(frame(1<<20), frame(1<<20)...), 2 << 20, ""},
+		"zeros that are 2 GiB":       {frame(1 << 20), 2 << 30, "cannot hold"},
+		"nothing that is 2 GiB":      {nil, 2 << 30, "cannot hold"},
+		"text that is 2 GiB":         {[]byte("neither zstd nor LZ4"), 2 << 30, "cannot hold"},
+		"a window in the first":      {wide, 1 << 20, "asks for 268435456 bytes"},
+		"a window in the second":     {append(frame(1<<20), wide...), 1 << 20, "asks for 268435456 bytes"},
+		"a content in the second":    {append(frame(1<<20), single...), 1 << 20, "asks for 8589934592 bytes"},
+		"a frame to be skipped":      {append([]byte{0x50, 0x2A, 0x4D, 0x18, 1, 0, 0, 0, 0}, frame(10)...), 10, "asks for"},
+		"a block beyond the end":     {append(bytes.Clone(wide[:5]), 0x50, 0xFF, 0xFF, 0xFF), 1 << 30, "cannot hold"},
+		"a frame cut off in a block": {encoder.EncodeAll(noise, nil)[:1000], 300_000, "cannot hold"},
+	} {
+		err := checkPacked(c.packed, c.size)
+		if (err == nil) != (c.fails == "") || err != nil && !strings.Contains(err.Error(), c.fails) {
+			t.Errorf("%s: %v, want %q", name, err, c.fails)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // A BlobStore keeps objects in buckets. Packages s3pipes, gcspipes, azurepipes and databricks have one each. Its errors
 // wrap [ErrRefused] if trying again would not help.
 type BlobStore interface {
-	// Get returns an object's content.
+	// Get returns an object's content. An implementation reads it by [ReadBlob], which bounds it.
 	Get(ctx context.Context, bucket, key string) ([]byte, error)
 	// Create stores an object, unless there is one under its key already; then the error wraps fs.ErrExist and the object
 	// is left as it is. An object is there whole or not at all.

@@ -47,7 +47,7 @@ func (DefaultContext) LoadContext(_ context.Context, params json.RawMessage) (*C
 	return data, nil
 }
 
-// maxContext is how many bytes a context's file may have, so that a wrong path cannot fill the memory.
+// maxContext is how many bytes a context's file or object may have, so that a wrong name cannot fill the memory.
 const maxContext = 512 << 20
 
 // readContext reads a context's file, which may be a pipe.
@@ -61,11 +61,24 @@ func readContext(path string) (data []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() <= maxContext { // a pipe's is 0
-		data, err = io.ReadAll(io.LimitReader(f, maxContext+1))
+	if data, err = ReadBlob(f, info.Size()); errors.Is(err, ErrRefused) { // a pipe's size is 0
+		err = fmt.Errorf("the context's file %q: %w", path, err)
 	}
-	if info.Size() > maxContext || len(data) > maxContext {
-		return nil, fmt.Errorf("the context's file %q has more than %d bytes; is it the right one?", path, maxContext)
+	return data, err
+}
+
+// ReadBlob reads an object for [BlobStore.Get]. The size is what its store says of it, at most 0 if that is not known. An
+// object of more than 512 MiB is refused, with an error wrapping [ErrRefused] and before it is read where its size is known:
+// no step's context is that large, so that it is another object, and must not fill the memory.
+func ReadBlob(body io.Reader, size int64) ([]byte, error) { return readBounded(body, size, maxContext) }
+
+// readBounded is ReadBlob with another limit.
+func readBounded(body io.Reader, size, limit int64) (data []byte, err error) {
+	if size <= limit {
+		data, err = io.ReadAll(io.LimitReader(body, limit+1))
+	}
+	if size > limit || int64(len(data)) > limit {
+		return nil, fmt.Errorf("%w: it has more than %d bytes; is it the right one?", ErrRefused, limit)
 	}
 	return data, err
 }

@@ -177,22 +177,35 @@ func DecodeParams(text string) (json.RawMessage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read base64: %w", err)
 	}
-	r, err := zlib.NewReader(bytes.NewReader(packed))
+	size, err := unpack(io.Discard, packed)
 	if err != nil {
-		return nil, fmt.Errorf("read zlib stream: %w", err)
-	}
-	data, err := io.ReadAll(io.LimitReader(r, maxParams+1))
-	if err != nil {
-		return nil, fmt.Errorf("read zlib stream: %w", err)
-	}
-	if len(data) > maxParams {
-		return nil, fmt.Errorf("value unpacks to more than %d bytes; choose a context injector that writes a file",
-			maxParams)
-	}
-	if _, err := decodeObject(data); err != nil {
 		return nil, err
 	}
-	return data, nil
+	data := bytes.NewBuffer(make([]byte, 0, size+bytes.MinRead))
+	if _, err := unpack(data, packed); err != nil {
+		return nil, err
+	}
+	if _, err := decodeObject(data.Bytes()); err != nil {
+		return nil, err
+	}
+	return data.Bytes(), nil
+}
+
+// unpack writes what a zlib stream holds, and returns how many bytes that is. It is called twice, so that no memory is taken
+// before the length is known: a few hundred bytes can unpack to millions.
+func unpack(w io.Writer, packed []byte) (int64, error) {
+	r, err := zlib.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return 0, fmt.Errorf("read zlib stream: %w", err)
+	}
+	n, err := io.Copy(w, io.LimitReader(r, maxParams+1))
+	if err != nil {
+		return n, fmt.Errorf("read zlib stream: %w", err)
+	}
+	if n > maxParams {
+		return n, fmt.Errorf("value unpacks to more than %d bytes; choose a context injector that writes a file", maxParams)
+	}
+	return n, nil
 }
 
 // EncodeParams packs a bootstrap value, as the orchestrator does. Programs need it in tests and to launch others.

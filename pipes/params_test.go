@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -199,5 +200,34 @@ func TestDetect(t *testing.T) {
 	session, err := pipes.Open(t.Context(), nil)
 	if err != nil || session.Attached() {
 		t.Errorf("Open() = %+v, %v; want a session without Dagster", session, err)
+	}
+}
+
+// TestParamsBomb unpacks a value of 300 kB to more than a context can have. Memory is only taken for what is within the bound.
+func TestParamsBomb(t *testing.T) {
+	var packed bytes.Buffer
+	w, err := zlib.NewWriterLevel(&packed, zlib.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range 257 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	bomb := pipes.MapParams{pipes.ContextVar: base64.StdEncoding.EncodeToString(packed.Bytes()), pipes.MessagesVar: pack(t, "{}")}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, _, err = bomb.LoadParams()
+	runtime.ReadMemStats(&after)
+	if err == nil || !strings.Contains(err.Error(), "more than 268435456 bytes") || !strings.Contains(err.Error(), pipes.ContextVar) {
+		t.Errorf("%v, want an error that names the key and the bound", err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 32<<20 {
+		t.Errorf("%d bytes are allocated for a value of %d", used, packed.Len())
 	}
 }

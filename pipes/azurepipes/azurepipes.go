@@ -12,9 +12,9 @@ package azurepipes
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 
@@ -45,7 +45,14 @@ func (s store) Get(ctx context.Context, container, key string) (data []byte, err
 		return nil, explain("read", container, key, err)
 	}
 	defer func() { err = errors.Join(err, out.Body.Close()) }()
-	return io.ReadAll(out.Body)
+	size := int64(0)
+	if out.ContentLength != nil {
+		size = *out.ContentLength
+	}
+	if data, err = pipes.ReadBlob(out.Body, size); err != nil {
+		err = fmt.Errorf("read blob %s/%s: %w", container, key, err)
+	}
+	return data, err
 }
 
 // Create implements [pipes.BlobStore].
@@ -66,6 +73,11 @@ func explain(verb, container, key string, err error) error {
 	}
 	if bloberror.HasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet) {
 		return &fs.PathError{Op: verb, Path: container + "/" + key, Err: fs.ErrExist}
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) { // the next attempt would see the same certificate
+		return fmt.Errorf("%w: %s blob %s/%s: the service is not whom it says it is: %w: if an authority of your own vouches for it, "+
+			"name the file of its certificate in SSL_CERT_FILE", pipes.ErrRefused, verb, container, key, untrusted)
 	}
 	var response *azcore.ResponseError
 	if !errors.As(err, &response) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -81,5 +82,35 @@ func TestBlobs(t *testing.T) {
 	server.Close()
 	if err := store.Create(t.Context(), "container", "k", nil); err == nil || errors.Is(err, pipes.ErrRefused) {
 		t.Errorf("Create without a service: %v, want an error that may pass", err)
+	}
+}
+
+// TestHostileServers has servers that answer with 1 TB, and one that nobody vouches for.
+func TestHostileServers(t *testing.T) {
+	t.Parallel()
+	get := func(server *httptest.Server) error {
+		defer server.Close()
+		client, err := azblob.NewClientWithNoCredential(server.URL, &azblob.ClientOptions{
+			ClientOptions: azcore.ClientOptions{Retry: policy.RetryOptions{MaxRetries: -1}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = azurepipes.New(client).Store.Get(t.Context(), "container", "k")
+		return err
+	}
+	err := get(httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1099511627776")
+		_, _ = io.WriteString(w, "{")
+	})))
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "container/k") || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("a blob of 1 TB: %v, want an error that names it and the bound", err)
+	}
+	impostor := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request got through") }))
+	impostor.Config.ErrorLog = log.New(io.Discard, "", 0)
+	impostor.StartTLS()
+	err = get(impostor)
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "certificate") || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
+		t.Errorf("a server that nobody vouches for: %v", err)
 	}
 }

@@ -121,9 +121,20 @@ func pathOf(params json.RawMessage) (string, error) {
 type folder struct{}
 
 // Get implements [pipes.BlobStore].
-func (folder) Get(_ context.Context, _, name string) ([]byte, error) {
-	data, err := os.ReadFile(name)
-	return data, refused(err)
+func (folder) Get(_ context.Context, _, name string) (data []byte, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, refused(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, refused(err)
+	}
+	if data, err = pipes.ReadBlob(f, info.Size()); err != nil {
+		err = fmt.Errorf("read %s: %w", name, err)
+	}
+	return data, err
 }
 
 // Create implements [pipes.BlobStore]. The file gets its name when it is whole.

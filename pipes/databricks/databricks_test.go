@@ -83,3 +83,19 @@ func TestMissingPathIsRefused(t *testing.T) {
 		t.Errorf("error = %v, want one that names the path", err)
 	}
 }
+
+// TestGiantContext names a file of 1 TB.
+func TestGiantContext(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "context.json")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(file, 1<<40); err != nil {
+		t.Skip("this file system has no sparse files: ", err)
+	}
+	_, err := Volumes{}.LoadContext(t.Context(), json.RawMessage(`{"path":"`+file+`"}`))
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v, want an error that names the file and the bound", err)
+	}
+}

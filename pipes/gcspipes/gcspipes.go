@@ -10,10 +10,10 @@ package gcspipes
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/url"
@@ -105,11 +105,16 @@ func (s *store) request(ctx context.Context, verb, bucket, key, method, address 
 	request.Header.Set("Content-Type", "application/json")
 	place := "gs://" + bucket + "/" + key
 	response, err := client.Do(request)
-	if err != nil {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted): // the next attempt would see the same certificate
+		return nil, fmt.Errorf("%w: %s %s: %s is not whom it says it is: %w: if an authority of your own vouches for it, name the "+
+			"file of its certificate in SSL_CERT_FILE", pipes.ErrRefused, verb, place, request.URL.Host, untrusted)
+	case err != nil:
 		return nil, fmt.Errorf("%s %s: %w", verb, place, err)
 	}
 	defer func() { err = errors.Join(err, response.Body.Close()) }()
-	answer, err = io.ReadAll(response.Body)
+	answer, err = pipes.ReadBlob(response.Body, response.ContentLength)
 	switch {
 	case response.StatusCode == http.StatusOK && err != nil:
 		return nil, fmt.Errorf("%s %s: %w", verb, place, err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -78,5 +79,28 @@ func TestObjects(t *testing.T) {
 	server.Close()
 	if err := store.Create(t.Context(), "bucket", "k", nil); err == nil || errors.Is(err, pipes.ErrRefused) {
 		t.Errorf("Create without a service: %v, want an error that may pass", err)
+	}
+}
+
+// TestHostileServers has servers that answer with 1 TB, and one that nobody vouches for.
+func TestHostileServers(t *testing.T) {
+	giant := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "1099511627776")
+		_, _ = io.WriteString(w, "{")
+	}))
+	defer giant.Close()
+	t.Setenv("STORAGE_EMULATOR_HOST", giant.URL)
+	_, err := New(nil).Store.Get(t.Context(), "bucket", "k")
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "gs://bucket/k") || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("an object of 1 TB: %v, want an error that names it and the bound", err)
+	}
+	impostor := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request got through") }))
+	impostor.Config.ErrorLog = log.New(io.Discard, "", 0)
+	impostor.StartTLS()
+	defer impostor.Close()
+	t.Setenv("STORAGE_EMULATOR_HOST", impostor.URL)
+	_, err = New(nil).Store.Get(t.Context(), "bucket", "k")
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "certificate") || !strings.Contains(err.Error(), "SSL_CERT_FILE") {
+		t.Errorf("a server that nobody vouches for: %v", err)
 	}
 }

@@ -10,9 +10,9 @@ package s3pipes
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"sync"
@@ -60,6 +60,9 @@ func (s *store) get(ctx context.Context) (*s3.Client, error) {
 				o.Region = "us-east-1"
 			}
 			// Not every service knows the newer checksums that the SDK adds by itself.
+			if standard, ok := o.Retryer.(aws.RetryerV2); ok {
+				o.Retryer = retryer{standard}
+			}
 			o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 			o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		})
@@ -68,6 +71,16 @@ func (s *store) get(ctx context.Context) (*s3.Client, error) {
 		}
 	})
 	return s.client, s.err
+}
+
+// A retryer is the client's own, which does not send again what a server with a wrong certificate did not get: the next
+// attempt would see the same one.
+type retryer struct{ aws.RetryerV2 }
+
+// IsErrorRetryable implements aws.Retryer.
+func (r retryer) IsErrorRetryable(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	return !errors.As(err, &untrusted) && r.RetryerV2.IsErrorRetryable(err)
 }
 
 // Get implements [pipes.BlobStore].
@@ -81,8 +94,15 @@ func (s *store) Get(ctx context.Context, bucket, key string) (data []byte, err e
 		return nil, explain("read", bucket, key, err)
 	}
 	defer func() { err = errors.Join(err, out.Body.Close()) }()
-	return io.ReadAll(out.Body)
+	data, err = pipes.ReadBlob(out.Body, aws.ToInt64(out.ContentLength))
+	if err != nil {
+		err = fmt.Errorf("read %s: %w", place(bucket, key), err)
+	}
+	return data, err
 }
+
+// place is an object's address.
+func place(bucket, key string) string { return "s3://" + bucket + "/" + key }
 
 // Create implements [pipes.BlobStore] by a conditional write, or by a plain one if the service knows no other.
 func (s *store) Create(ctx context.Context, bucket, key string, data []byte) error {
@@ -114,15 +134,20 @@ func explain(verb, bucket, key string, err error) error {
 	if err == nil {
 		return nil
 	}
+	place := place(bucket, key)
 	if status(err) == http.StatusPreconditionFailed {
-		return &fs.PathError{Op: verb, Path: "s3://" + bucket + "/" + key, Err: fs.ErrExist}
+		return &fs.PathError{Op: verb, Path: place, Err: fs.ErrExist}
+	}
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return fmt.Errorf("%w: %s %s: the service is not whom it says it is: %w: check AWS_ENDPOINT_URL; if an authority of your "+
+			"own vouches for it, name the file of its certificate in AWS_CA_BUNDLE", pipes.ErrRefused, verb, place, untrusted)
 	}
 	text := err.Error()
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		text = api.ErrorCode() + ": " + api.ErrorMessage()
 	}
-	place := "s3://" + bucket + "/" + key
 	switch status(err) {
 	case http.StatusMovedPermanently, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
 		return fmt.Errorf("%w: %s %s: %s", pipes.ErrRefused, verb, place, text)

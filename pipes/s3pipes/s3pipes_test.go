@@ -7,8 +7,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -108,5 +113,82 @@ func TestRefusalsAreMarkedAndHaveNoSecrets(t *testing.T) {
 		if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "s3://"+bucket+"/k") || strings.Contains(err.Error(), "canary") {
 			t.Errorf("error = %v, want one that is marked as refused and names the object", err)
 		}
+	}
+}
+
+// TestLargeContext reads a context of 100 MB from a real store, whole.
+func TestLargeContext(t *testing.T) {
+	client, bucket := newClient(t, "")
+	large := strings.Repeat("0123456789", 10_000_000)
+	_, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("c"),
+		Body: strings.NewReader(`{"run_id": "r", "extras": {"large": "` + large + `"}}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := pipes.ReadContext(t.Context(), s3pipes.New(client).Store, bucket, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := string(data.Extras["large"]); data.RunID != "r" || len(got) != len(large)+2 || got[1:len(got)-1] != large {
+		t.Errorf("run %q with %d bytes", data.RunID, len(got))
+	}
+}
+
+// fakeClient returns a client of a server.
+func fakeClient(server *httptest.Server) *s3.Client {
+	return s3.New(s3.Options{BaseEndpoint: &server.URL, UsePathStyle: true, Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("x", "canary-secret", "")})
+}
+
+// TestGiantContext names an object of 1 TB, which is refused unread and at once.
+func TestGiantContext(t *testing.T) {
+	t.Parallel()
+	var requests atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		requests.Add(1)
+		w.Header().Set("Content-Length", "1099511627776")
+		_, _ = io.WriteString(w, "{")
+	}))
+	defer server.Close()
+	_, err := pipes.ReadContext(t.Context(), s3pipes.New(fakeClient(server)).Store, "b", "k")
+	if !errors.Is(err, pipes.ErrRefused) || !strings.Contains(err.Error(), "s3://b/k") || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("%v, want an error that names the object and the bound", err)
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("%d requests for an object that stays too large", n)
+	}
+}
+
+// TestUnknownAuthority: a server that nobody vouches for gets no request, and the error says what to do. There is one
+// connection for each call.
+func TestUnknownAuthority(t *testing.T) {
+	for name, value := range map[string]string{"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "canary-secret"} {
+		t.Setenv(name, value)
+	}
+	var handshakes atomic.Int32
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a request got through") }))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			handshakes.Add(1)
+		}
+	}
+	server.StartTLS()
+	defer server.Close()
+	t.Setenv("AWS_ENDPOINT_URL", server.URL)
+	store := s3pipes.New(nil).Store
+	_, read := pipes.ReadContext(t.Context(), store, "b", "k")
+	for _, err := range []error{read, store.Create(t.Context(), "b", "k", []byte("x"))} {
+		if !errors.Is(err, pipes.ErrRefused) {
+			t.Errorf("%v is not marked as refused", err)
+		}
+		for _, part := range []string{"s3://b/k", "certificate", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE"} {
+			if err != nil && (!strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "canary")) {
+				t.Errorf("%v, want %q in it, and no secret", err, part)
+			}
+		}
+	}
+	if n := handshakes.Load(); n != 2 {
+		t.Errorf("2 calls made %d connections", n)
 	}
 }
