@@ -29,17 +29,17 @@ const (
 	maxRanges = 1 << 16
 )
 
-// restrict reads the keys of the parents' files from the given ones on, by source. It returns nil if that does not help:
-// if there is a key that cannot be looked for, or more rows than the limit.
-func (k *keyed) restrict(ctx context.Context, files []int, limit int64) (*restriction, error) {
+// restrict reads the keys of the given files of the parents, by source. It returns nil if that does not help: if there is
+// a key that cannot be looked for, or more rows than the limit.
+func (k *keyed) restrict(ctx context.Context, files [][]int, limit int64) (*restriction, error) {
 	r := &restriction{keys: map[xxh3.Uint128]struct{}{}, column: k.rangeColumn()}
 	var values []string
 	for _, t := range k.tables {
-		if t == k.target || t.scan.snap.State().Files == files[t.source] {
+		if t == k.target || len(files[t.source]) == 0 {
 			continue
 		}
 		q := t.scan.query()
-		q.Columns, q.Members, q.FirstFile = pickNames(t.scan.keys, t.keys), nil, files[t.source]
+		q.Columns, q.Members, q.Files = pickNames(t.scan.keys, t.keys), nil, files[t.source]
 		for b, err := range t.scan.snap.Scan(ctx, q) {
 			if err != nil {
 				return nil, fmt.Errorf("read table %q: %w", t.scan.key, err)

@@ -282,16 +282,21 @@ func (w *world) id(typ string) any {
 // store writes all rows, shuffled and cut into other files if asked to.
 func (w *world) store(shuffled bool) *store.Memory {
 	m := store.NewMemory()
+	w.put(m, shuffled)
+	return m
+}
+
+func (w *world) put(s store.Store, shuffled bool) {
+	w.t.Helper()
 	for _, key := range w.keys {
 		recs := slices.Clone(w.rows[key])
 		if shuffled {
 			recs = w.shuffle(recs)
 		}
 		for _, rec := range recs {
-			appendRows(w.t, m, key, rec)
+			appendRows(w.t, s, key, rec)
 		}
 	}
-	return m
 }
 
 func (w *world) shuffle(recs []arrow.RecordBatch) []arrow.RecordBatch {

@@ -57,7 +57,7 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	if err != nil {
 		return nil, err
 	}
-	how, files := p.settling()
+	how, files := p.settling(ctx)
 	if how == settled {
 		return p.emptyIncrement(), nil
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
 
 	"github.com/zeebo/xxh3"
@@ -25,6 +26,7 @@ const (
 	settledVersion = "metaxy_pipes.settled.version" // of the table: that of the commit itself
 	settledFiles   = "metaxy_pipes.settled.files:"  // by parent: the state of its table; -1 without one
 	settledHash    = "metaxy_pipes.settled.hash:"
+	settledAt      = "metaxy_pipes.settled.at:" // a version of the table that had this state; only says where to look
 )
 
 // resolveRules is raised when the same rows are to be resolved differently than by earlier versions of this package.
@@ -63,13 +65,13 @@ type settling int
 
 const (
 	unsettled settling = iota // nothing that helps
-	grown                     // parents have new files, and are as they were otherwise
+	grown                     // parents have new rows, and are as they were otherwise
 	settled                   // nothing has changed
 )
 
-// settling compares the record with the tables as they are. Of a parent that has grown, it returns how many files of its
-// table were there, by source.
-func (p *plan) settling() (settling, []int) {
+// settling compares the record with the tables as they are. Of parents that have grown, it returns the files that may have
+// more rows, by source.
+func (p *plan) settling(ctx context.Context) (settling, [][]int) {
 	if p.target == nil || !p.recordable() {
 		return unsettled, nil
 	}
@@ -80,14 +82,13 @@ func (p *plan) settling() (settling, []int) {
 	if rules, err := p.rules(); err != nil || marks[settledRules] != rules {
 		return unsettled, nil
 	}
-	out, files := settled, make([]int, len(p.sources))
+	out, files := settled, make([][]int, len(p.sources))
 	for i := range p.sources {
 		key := string(p.sources[i].scan.key)
 		known, ok := marks[settledFiles+key]
 		if !ok {
 			return unsettled, nil
 		}
-		files[i] = int(known)
 		snap := p.sources[i].scan.snap
 		if snap == nil || known < 0 {
 			if snap != nil || known >= 0 {
@@ -95,12 +96,16 @@ func (p *plan) settling() (settling, []int) {
 			}
 			continue
 		}
-		switch now := snap.State(); {
-		case now.Files == files[i] && int64(now.Hash) == marks[settledHash+key]:
-		case now.Files > files[i] && snap.Extends(store.State{Files: files[i], Hash: uint64(marks[settledHash+key])}):
-			out = grown
-		default:
+		at, ok := marks[settledAt+key]
+		if !ok {
+			at = -1
+		}
+		then := store.State{Files: int(known), Hash: uint64(marks[settledHash+key])}
+		if files[i], ok = snap.Since(ctx, then, at); !ok {
 			return unsettled, nil
+		}
+		if len(files[i]) > 0 {
+			out = grown
 		}
 	}
 	return out, files
@@ -135,6 +140,7 @@ func (inc *Increment) SettledMarks(version int64) map[string]int64 {
 		if snap := p.sources[i].scan.snap; snap != nil {
 			state := snap.State()
 			marks[settledFiles+key], marks[settledHash+key] = int64(state.Files), int64(state.Hash)
+			marks[settledAt+key] = snap.Version()
 		} else {
 			marks[settledFiles+key] = -1
 		}

@@ -173,9 +173,12 @@ func (s *memorySnapshot) stateOf(files int) State {
 	return State{Files: files, Hash: h.Sum64() >> 1}
 }
 
-// Extends implements Snapshot.
-func (s *memorySnapshot) Extends(older State) bool {
-	return older.Files >= 0 && older.Files <= len(s.files) && s.stateOf(older.Files) == older
+// Since implements Snapshot. Files are never merged here.
+func (s *memorySnapshot) Since(_ context.Context, older State, _ int64) ([]int, bool) {
+	if older.Files < 0 || older.Files > len(s.files) || s.stateOf(older.Files) != older {
+		return nil, false
+	}
+	return FilesFrom(older.Files, len(s.files)), true
 }
 
 func (s *memorySnapshot) RowsHint() int64 {
@@ -196,7 +199,7 @@ func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, err
 			return
 		}
 		for i, file := range s.files {
-			if i < q.FirstFile || q.After != nil && file.version <= *q.After {
+			if !q.HasFile(i) || q.After != nil && file.version <= *q.After {
 				continue
 			}
 			first := uint32(0)

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -85,9 +86,10 @@ type Snapshot interface {
 	LastRemoval() int64
 	// State identifies the rows of the snapshot and of how many files they are.
 	State() State
-	// Extends reports whether the snapshot has all the rows of an older state, in the same files at the same places, so
-	// that what was added since are the files from older.Files on. It is false when that cannot be told.
-	Extends(older State) bool
+	// Since reports whether the snapshot has all the rows of an older state, in the same order, and which of its files may
+	// have more than these, as ordinals in ascending order. The version, which had that state, says where in the log to
+	// look when files were merged since; -1 says that it is not known. It is false when it cannot be told.
+	Since(ctx context.Context, older State, version int64) (added []int, ok bool)
 	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
 	RowsHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
@@ -153,13 +155,31 @@ type Query struct {
 	// not see them again. It is a hint: a store may return more, never fewer, of the rows that were added later. Nil
 	// leaves nothing out.
 	After *int64
-	// FirstFile leaves out the files before that one; see Snapshot.Extends.
-	FirstFile int
+	// Files are the ordinals of the files to read, in ascending order; see Snapshot.Since. Nil means all.
+	Files []int
 	// Within allows to leave out rows whose value of a column lies in none of its ranges. It is a hint: a store may return
 	// more. A column that the table does not have, or of another type, leaves nothing out. Nil leaves nothing out.
 	Within *Within
 	// ReadAhead is about how many bytes of its files a scan may hold at a time; 0 leaves it to the store. It is a hint.
 	ReadAhead int64
+}
+
+// HasFile reports whether the query is of that file too.
+func (q *Query) HasFile(ordinal int) bool {
+	if q.Files == nil {
+		return true
+	}
+	_, ok := slices.BinarySearch(q.Files, ordinal)
+	return ok
+}
+
+// FilesFrom are the ordinals from one file on, of so many files, as Snapshot.Since returns them.
+func FilesFrom(first, files int) []int {
+	var out []int
+	for i := first; i < files; i++ {
+		out = append(out, i)
+	}
+	return out
 }
 
 // Equal holds for rows whose string column has exactly this value; null has none.

@@ -66,8 +66,8 @@ func (v *view) LastRemoval() int64 { return math.MaxInt64 }
 // State implements store.Snapshot. It is none that a table has.
 func (v *view) State() store.State { return store.State{Files: -1} }
 
-// Extends implements store.Snapshot: these rows were never recorded.
-func (v *view) Extends(store.State) bool { return false }
+// Since implements store.Snapshot: these rows were never recorded.
+func (v *view) Since(context.Context, store.State, int64) ([]int, bool) { return nil, false }
 
 // RowsHint implements store.Snapshot.
 func (v *view) RowsHint() int64 {

@@ -150,7 +150,7 @@ func TestOptimizationInTheLog(t *testing.T) {
 
 // Random histories of appends and optimizations, with files so small and memory so little that every path is taken: the
 // rows of each id stay in their order, and none is lost, for a reader that replays the log, one that begins at a checkpoint,
-// and the writer itself.
+// and the writer itself. Of each older version it is known which files may have rows that it has not.
 func TestOptimizeKeepsTheOrderOfEachID(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(12) {
@@ -161,7 +161,11 @@ func TestOptimizeKeepsTheOrderOfEachID(t *testing.T) {
 			o := s3parquet.Options{TargetFileSize: 2000 + random.Int64N(4000), SortMemory: 1 + random.Int64N(3000)}
 			s := s3parquet.New(dir, o)
 			want, n, moved := map[string][]string{}, 0, 0
+			older := map[int]store.Snapshot{} // by how many rows there were
 			for range 40 {
+				if n > 0 {
+					older[n] = snapshot(t, s, "f")
+				}
 				if random.IntN(5) == 0 && n > 0 {
 					by := store.Optimization{SortBy: []string{"id"}, Least: random.IntN(4)}
 					if random.IntN(4) == 0 {
@@ -190,8 +194,36 @@ func TestOptimizeKeepsTheOrderOfEachID(t *testing.T) {
 				if !maps.EqualFunc(got, want, slices.Equal) {
 					t.Errorf("%s: the rows differ: got %v, want %v", name, got, want)
 				}
+				checkSince(t, snapshot(t, reader, "f"), older)
 			}
 		})
+	}
+}
+
+// checkSince looks whether a snapshot knows of older ones in which files the rows are that these have not. Rows are numbered,
+// and the older ones are given by how many they had.
+func checkSince(t *testing.T, now store.Snapshot, older map[int]store.Snapshot) {
+	t.Helper()
+	for n, then := range older {
+		added, ok := now.Since(t.Context(), then.State(), then.Version())
+		if !ok {
+			t.Errorf("since version %d, it is not told what is new", then.Version())
+		}
+		old := []int{}
+		for file := range now.State().Files {
+			if !slices.Contains(added, file) {
+				old = append(old, file)
+			}
+		}
+		for _, row := range scanned(t, now, store.Query{Files: old}) {
+			var columns []any
+			if err := json.Unmarshal([]byte(row), &columns); err != nil {
+				t.Fatal(err)
+			}
+			if columns[1].(float64) >= float64(n) {
+				t.Errorf("since version %d, row %s is new, but files %v are said to be", then.Version(), row, added)
+			}
+		}
 	}
 }
 

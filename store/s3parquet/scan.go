@@ -78,7 +78,7 @@ func (s *snapshot) fits(files []uint32, ahead int64) bool {
 func (s *snapshot) matching(q store.Query) []uint32 {
 	var files []uint32
 	for i, f := range s.Files {
-		if i < q.FirstFile || q.After != nil && f.Version <= *q.After {
+		if !q.HasFile(i) || q.After != nil && f.Version <= *q.After {
 			continue
 		}
 		if s.mayMatch(f, q.Where) && s.mayLieWithin(f, q.Within) {

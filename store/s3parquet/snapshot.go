@@ -76,9 +76,18 @@ func (s *snapshot) Marks() map[string]int64 {
 func (s *snapshot) LastRemoval() int64 { return s.Removal }
 
 // State implements store.Snapshot. Files never change and no two have one name, so that their names tell what they hold.
-func (s *snapshot) State() store.State { return s.stateOf(len(s.Files)) }
+func (s *snapshot) State() store.State { return s.stateOf(s.names()) }
 
-func (s *snapshot) stateOf(files int) store.State {
+func (s *snapshot) names() []string {
+	names := make([]string, len(s.Files))
+	for i, f := range s.Files {
+		names[i] = f.Name
+	}
+	return names
+}
+
+// stateOf is the state of a version with the given files and the same schema.
+func (s *snapshot) stateOf(files []string) store.State {
 	h := fnv.New64a()
 	part := func(text string) {
 		_, _ = io.WriteString(h, text) // a hash takes everything
@@ -89,15 +98,20 @@ func (s *snapshot) stateOf(files int) store.State {
 	for _, column := range s.MetaData.PartitionColumns {
 		part(column)
 	}
-	for _, f := range s.Files[:files] {
-		part(f.Name)
+	for _, name := range files {
+		part(name)
 	}
-	return store.State{Files: files, Hash: h.Sum64() >> 1}
+	return store.State{Files: len(files), Hash: h.Sum64() >> 1}
 }
 
-// Extends implements store.Snapshot. It does not know the files of a table that was compacted or restored since.
-func (s *snapshot) Extends(older store.State) bool {
-	return older.Files >= 0 && older.Files <= len(s.Files) && s.stateOf(older.Files) == older
+// Since implements store.Snapshot. A table that only grew tells it by its files; one whose files were merged, by its log.
+// A state has the names of all files in it, so that one that is met again on the way back is the one that was meant.
+func (s *snapshot) Since(ctx context.Context, older store.State, version int64) ([]int, bool) {
+	names := s.names()
+	if older.Files >= 0 && older.Files <= len(names) && s.stateOf(names[:older.Files]) == older {
+		return store.FilesFrom(older.Files, len(names)), true
+	}
+	return s.table.Since(ctx, s.Snapshot, version, func(names []string) bool { return s.stateOf(names) == older })
 }
 
 // RowsHint implements store.Snapshot. It is the sum of what the log says of the files.

@@ -44,7 +44,7 @@ func deleteRows(t *testing.T, s store.Store) {
 		t.Fatalf("delete: %+v, %v; want version 3, 3 rows, 1 file", c, err)
 	}
 	snap := snapshot(t, s)
-	if snap.Extends(before.State()) {
+	if _, ok := snap.Since(t.Context(), before.State(), before.Version()); ok {
 		t.Error("a table extends a state of which rows were taken out")
 	}
 	sameRows(t, rowsOf(t, scan(t, snap, store.Query{})),

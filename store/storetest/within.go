@@ -72,23 +72,41 @@ func state(t *testing.T, s store.Store) {
 	if _, err := s.Append(t.Context(), key, store.Write{Marks: map[string]int64{"m": 1}}); err != nil {
 		t.Fatal(err)
 	}
-	if marked := snapshot(t, s); marked.State() != first.State() || !marked.Extends(first.State()) {
+	if marked := snapshot(t, s); marked.State() != first.State() || !slices.Equal(since(t, marked, first), []int{}) {
 		t.Error("a mark changes the state of the rows")
 	}
 	appendRows(t, s, sc, row{"id": "2"})
 	second := snapshot(t, s)
-	if second.State() == first.State() || !second.Extends(first.State()) || first.Extends(second.State()) {
-		t.Error("rows that were added do not extend the state")
+	added := since(t, second, first)
+	if second.State() == first.State() || len(added) != 1 || since(t, first, second) != nil {
+		t.Errorf("since a row was added there are new files %v", added)
 	}
-	got := column(rowsOf(t, scan(t, second, store.Query{FirstFile: first.State().Files})), "id")
+	got := column(rowsOf(t, scan(t, second, store.Query{Files: added})), "id")
 	sameStrings(t, got, []string{"2"})
 	appendRows(t, s, schema("id", text, "more", text), row{"id": "3", "more": "x"})
 	third := snapshot(t, s)
-	if third.Extends(second.State()) {
-		t.Error("a table with another schema extends the state")
+	if since(t, third, second) != nil {
+		t.Error("a table with another schema has the state of one without")
 	}
-	if other := (store.State{Files: 1, Hash: third.State().Hash}); third.Extends(other) || third.Extends(store.State{Files: -1}) ||
-		third.Extends(store.State{Files: 99}) {
-		t.Error("a state that never was is extended")
+	for _, never := range []store.State{{Files: 1, Hash: third.State().Hash}, {Files: -1}, {Files: 99}} {
+		for version := range int64(4) {
+			if added, ok := third.Since(t.Context(), never, version-1); ok {
+				t.Errorf("files %v are new since a state that never was, %+v", added, never)
+			}
+		}
 	}
+}
+
+// since returns the files that were added to a snapshot since an older one: nil if that is not known, and else at least
+// an empty list. Without the version it has to be the same here, where files are only added.
+func since(t *testing.T, now, older store.Snapshot) []int {
+	t.Helper()
+	added, ok := now.Since(t.Context(), older.State(), older.Version())
+	if blind, known := now.Since(t.Context(), older.State(), -1); known != ok || !slices.Equal(added, blind) {
+		t.Errorf("without the version, files %v are new (%t), with it %v (%t)", blind, known, added, ok)
+	}
+	if !ok {
+		return nil
+	}
+	return append([]int{}, added...)
 }
