@@ -3,7 +3,6 @@ package metaxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"time"
 
@@ -20,8 +19,8 @@ const commitAttempts = 100
 
 // commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
 // for one version of the table are never appended to a later one without a look at what came between. What marks returns
-// for the number of samples and the version of the table is committed with them.
-func (j *job) commit(ctx context.Context, done []finished, marks func(int, int64) map[string]int64) ([]finished, error) {
+// for the number of samples and the snapshot that they are added to is committed with them.
+func (j *job) commit(ctx context.Context, done []finished, marks func(int, store.Snapshot) map[string]int64) ([]finished, error) {
 	var open, kept []finished
 	var refused []failedSample
 	var deleted int64
@@ -39,7 +38,7 @@ func (j *job) commit(ctx context.Context, done []finished, marks func(int, int64
 		if err != nil || rec == nil {
 			return addition{}, err
 		}
-		settled = marks(len(kept), versionOf(snap)+1)
+		settled = marks(len(kept), snap)
 		return addition{rows: single(rec), sortedBy: by, marks: settled}, nil
 	})
 	if err != nil {
@@ -152,7 +151,7 @@ func (j *job) stamp() engine.Stamp {
 func (j *job) info() map[string]string {
 	info := map[string]string{"operation": "run", "feature": string(j.f.Key()), "materialization_id": j.materialization}
 	if j.o.Shard.Count > 1 {
-		info["shard"] = fmt.Sprintf("%d/%d", j.o.Shard.Index, j.o.Shard.Count)
+		info["shard"] = j.o.Shard.String()
 	}
 	return info
 }

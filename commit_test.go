@@ -38,6 +38,23 @@ func (ts *tables) spied(p Processor, before func(w store.Write) error) Step {
 	return s
 }
 
+// watcher is a store that looks at tables before they are opened.
+type watcher struct {
+	*store.Memory
+	before func(feature.Key)
+}
+
+func (w watcher) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, error) {
+	w.before(key)
+	return w.Memory.Snapshot(ctx, key)
+}
+
+// watched is the step on a store that calls before.
+func (ts *tables) watched(s Step, before func(feature.Key)) Step {
+	s.Store = func(context.Context) (store.Store, error) { return borrowed{watcher{ts.Memory, before}}, nil }
+	return s
+}
+
 func TestFlushByRows(t *testing.T) {
 	t.Parallel()
 	ts := newTables(t, graph)

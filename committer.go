@@ -153,11 +153,11 @@ func (c *committer) wait() {
 
 // keep commits samples, or ends the run.
 func (c *committer) keep(ctx context.Context, done []finished) {
-	marks := func(kept int, version int64) map[string]int64 {
+	marks := func(kept int, onto store.Snapshot) map[string]int64 {
 		if kept < len(done) {
 			return nil
 		}
-		return c.settledMarks(c.inc, int64(kept), version)
+		return c.settledMarks(c.inc, int64(kept), onto)
 	}
 	done, err := c.commit(ctx, done, marks)
 	if err != nil {

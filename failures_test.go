@@ -66,7 +66,7 @@ func wantFailedMark(t *testing.T, ts *tables, want int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := snap.Marks()[engine.FailedMark]; got != want {
+	if got := engine.Failed(snap); got != want {
 		t.Errorf("the table says that %d samples failed, want %d", got, want)
 	}
 }

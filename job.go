@@ -32,6 +32,7 @@ type job struct {
 	line            *statusLine // below the log; nil where there is no terminal
 	asset           string      // the escaped asset key; "" means that Dagster does not ask for this feature
 	check           string      // the name of the asset check; "" means that the asset declares none
+	reportFollows   bool        // another run tells what the table holds
 	materialization string
 	projectVersion  string
 

@@ -77,6 +77,9 @@ type Shard struct {
 	Count int
 }
 
+// String is the shard as the command line takes it, such as 0/8.
+func (s Shard) String() string { return fmt.Sprintf("%d/%d", s.Index, s.Count) }
+
 // withDefaults fills in what zero values mean.
 func (o Options) withDefaults() Options {
 	if o.Concurrency <= 0 {

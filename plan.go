@@ -23,6 +23,8 @@ type extras struct {
 	Partitions []string `json:"partitions"`
 	// Checks are the names of the asset checks that the assets declare, by feature; "" means checkName.
 	Checks map[feature.Key]string `json:"checks"`
+	// ReportFollows says that this is one of several shards, after which a run that only reports tells what the table holds.
+	ReportFollows bool `json:"report_follows"`
 }
 
 // checkName is the asset check that fails when samples have failed.
@@ -71,7 +73,8 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 		return nil, &SetupError{err}
 	}
 	j := &job{f: f, step: step, o: o.withDefaults(), hashing: step.Hashing, rel: relationOf(f), session: s, log: s.Logger(),
-		projectVersion: projectVersion(step.Graph, f), scattered: map[engine.Status]bool{}}
+		projectVersion: projectVersion(step.Graph, f), scattered: map[engine.Status]bool{}, recorded: -1,
+		reportFollows: x.ReportFollows}
 	if o.Terminal != nil && !s.Attached() {
 		j.line = &statusLine{w: o.Terminal}
 		j.log = slog.New(aboveLine{j.log.Handler(), j.line})

@@ -47,7 +47,7 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 	if err != nil {
 		return err
 	}
-	md["metaxy/materialized_in_run"] = pipes.Int(sum.inRun)
+	md["dagster/row_count"], md["metaxy/materialized_in_run"] = pipes.Int(r.Rows), pipes.Int(sum.inRun)
 	if sum.parted {
 		md["dagster/partition_row_count"] = pipes.Int(sum.part.Rows)
 	}
@@ -56,9 +56,14 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 			j.log.Warn("the table cannot be shown", "feature", j.f.Key(), "error", err)
 		}
 	}
+	return j.publish(ctx, r, md)
+}
+
+// publish reports the materialization with what the step has asked of the storage until now, and the check.
+func (j *job) publish(ctx context.Context, r *Result, md pipes.Metadata) error {
 	r.Storage = j.storage()
 	describeStorage(r.Storage, md)
-	err = j.session.Materialize(ctx, pipes.Materialization{AssetKey: j.asset, DataVersion: r.DataVersion, Metadata: md})
+	err := j.session.Materialize(ctx, pipes.Materialization{AssetKey: j.asset, DataVersion: r.DataVersion, Metadata: md})
 	if err == nil {
 		err = j.reportCheck(ctx, *r)
 	}
@@ -70,13 +75,13 @@ func (j *job) materialize(ctx context.Context, r *Result) error {
 
 // markFailed keeps the number of failed samples with the table, for status. That it cannot is no reason to fail.
 func (j *job) markFailed(ctx context.Context) {
-	failed := j.result(Result{}).Failed
 	snap, err := snapshot(ctx, j.store, j.f.Key())
-	if err == nil && (snap == nil || snap.Marks()[engine.FailedMark] == failed) {
-		return
-	}
-	if err == nil {
-		_, err = j.store.Append(ctx, j.f.Key(), store.Write{Marks: map[string]int64{engine.FailedMark: failed}})
+	if err == nil && snap != nil {
+		marks := engine.FailedMarks(snap, engine.Shard(j.o.Shard), j.result(Result{}).Failed)
+		if marks == nil {
+			return
+		}
+		_, err = j.store.Append(ctx, j.f.Key(), store.Write{Marks: marks})
 	}
 	if err != nil {
 		j.log.Warn("the number of failed samples is not recorded", "feature", j.f.Key(), "error", err)
@@ -98,7 +103,6 @@ func (j *job) metadata(r Result) (pipes.Metadata, error) {
 		"metaxy/orphaned":         pipes.Int(r.Orphaned),
 		"metaxy/processed":        pipes.Int(r.Processed),
 		"metaxy/failed":           pipes.Int(r.Failed),
-		"dagster/row_count":       pipes.Int(r.Rows),
 		"metaxy/duration_seconds": pipes.Float(rounded(r.Duration.Seconds())),
 	}
 	if s := r.Duration.Seconds(); s > 0 {

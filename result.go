@@ -22,7 +22,7 @@ type Result struct {
 	// Deleted counts the rows that were soft-deleted.
 	Deleted int64
 	// Rows is the number of current samples in the table, and DataVersion changes exactly when they do, or those of the
-	// run's partition if it has one. Both are zero if the step failed.
+	// run's partition if it has one. Both are zero if the step failed, and of a shard whose table nobody asks it for.
 	Rows        int64
 	DataVersion string
 	// Storage is what the step has asked of the storage beneath the store; zero if the store does not count.

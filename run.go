@@ -46,13 +46,19 @@ func (j *job) run(ctx context.Context) (r Result, err error) {
 	defer func() { err = errors.Join(err, j.store.Close()) }()
 	j.asked, _ = store.UsageOf(j.store)
 
-	if !j.o.ReportOnly {
+	if j.o.ReportOnly {
+		j.survey(ctx)
+	} else {
 		err = j.execute(ctx, &r)
 	}
 	r = j.result(r)
 	r.Duration = time.Since(j.begin)
 	telling := context.WithoutCancel(ctx) // what was done is reported also if the run was interrupted
-	if err == nil && !j.o.DryRun {
+	switch {
+	case err != nil || j.o.DryRun:
+	case j.reportedByAnother():
+		err = j.reportShard(telling, &r)
+	default:
 		err = j.materialize(telling, &r)
 	}
 	if err = errors.Join(err, j.tell(telling, r, err)); err == nil {
@@ -73,7 +79,6 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 		}
 	}
 	// The claims begin before the increment is resolved, so that nothing falls between the two.
-	j.recorded = -1
 	j.claims = newClaims(j.f, j.rel, j.o.Shard, versionOf(snap))
 	j.rows = &rowMaker{f: j.f, rel: j.rel}
 	if snap != nil {

@@ -9,10 +9,10 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// settledMarks are the marks that record with a commit that nothing is left to do, if that is so once the given number of
-// samples is committed with it; see [engine.Increment.SettledMarks]. Any doubt gives none: then the next run looks at
-// every row, as it would without records.
-func (j *job) settledMarks(inc *engine.Increment, committing, version int64) map[string]int64 {
+// settledMarks are the marks that record with a commit onto a snapshot, nil for none, that nothing is left to do, if that is
+// so once the given number of samples is committed with it; see [engine.Increment.SettledMarks]. Any doubt gives none: then
+// the next run looks at every row, as it would without records.
+func (j *job) settledMarks(inc *engine.Increment, committing int64, onto store.Snapshot) map[string]int64 {
 	c := &j.count
 	whole := j.o.Limit == 0 && j.o.Shard.Count <= 1 && j.part == nil
 	done := c.processed.Load()+committing == j.total &&
@@ -22,9 +22,9 @@ func (j *job) settledMarks(inc *engine.Increment, committing, version int64) map
 	if !whole || !done || !clean || j.claims.foreign() {
 		return nil
 	}
-	marks := inc.SettledMarks(version)
+	marks := inc.SettledMarks(versionOf(onto) + 1)
 	if marks != nil {
-		marks[engine.FailedMark] = 0
+		maps.Copy(marks, engine.FailedMarks(onto, engine.Shard{}, 0))
 	}
 	return marks
 }
@@ -37,7 +37,7 @@ func (j *job) record(ctx context.Context, snap store.Snapshot, digest engine.Dig
 	if j.inc == nil || !unsaid && !digest.PaysToRecord() {
 		return
 	}
-	marks := j.settledMarks(j.inc, 0, version+1)
+	marks := j.settledMarks(j.inc, 0, snap)
 	if marks == nil || !j.claims.upTo(version) {
 		return
 	}
@@ -45,5 +45,26 @@ func (j *job) record(ctx context.Context, snap store.Snapshot, digest engine.Dig
 	_, err := j.store.Append(ctx, j.f.Key(), store.Write{Marks: marks, Expect: &version, Info: j.info()})
 	if err != nil && !errors.Is(err, store.ErrConflict) {
 		j.log.Warn("that nothing is left to do is not recorded", "feature", j.f.Key(), "error", err)
+	}
+}
+
+// survey looks, for a run that only reports, whether others have left nothing to do, so that it can be recorded: shards know
+// a part each and record nothing. It looks only where that is likely and pays, and that it cannot is no reason to fail.
+func (j *job) survey(ctx context.Context) {
+	if j.step.Samples != nil || j.part != nil {
+		return
+	}
+	snap, err := snapshot(ctx, j.store, j.f.Key())
+	if err != nil || snap == nil || engine.Failed(snap) > 0 {
+		return // what is wrong with the table is said by who reports it
+	}
+	j.claims = newClaims(j.f, j.rel, j.o.Shard, snap.Version())
+	inc, err := engine.ResolveToRecord(ctx, j.store, j.f, engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit})
+	if err != nil {
+		j.log.Warn("whether anything is left to do is not known", "feature", j.f.Key(), "error", err)
+		return
+	}
+	if inc != nil {
+		j.inc, j.total = inc, inc.Count(engine.New)+inc.Count(engine.Stale)
 	}
 }

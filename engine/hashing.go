@@ -18,9 +18,6 @@ const (
 	propertyTruncation = "metaxy.hash_truncation_length"
 )
 
-// FailedMark is the mark (see store.Write) under which a table keeps how many samples failed in the last run.
-const FailedMark = "metaxy_pipes.failed"
-
 // fullLength is the truncation length that leaves every algorithm's output whole.
 const fullLength = 64
 

@@ -57,17 +57,34 @@ func Resolve(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	if err != nil {
 		return nil, err
 	}
+	return p.increment(ctx)
+}
+
+// ResolveToRecord is Resolve for somebody who only wants to record that nothing is left to do (see
+// [Increment.SettledMarks]), where others have done the work. Nil says that this cannot be recorded of the feature, or would
+// not pay; no row was looked at then.
+func ResolveToRecord(ctx context.Context, r store.Reader, f *feature.Feature, o Options) (*Increment, error) {
+	p, err := prepare(ctx, r, f, o)
+	if err != nil || !p.recordable() || p.examinedRows() < settleRows {
+		return nil, err
+	}
+	return p.increment(ctx)
+}
+
+// increment decides by the shortest way that there is.
+func (p *plan) increment(ctx context.Context) (*Increment, error) {
 	how, files := p.settling(ctx)
 	if how == settled {
 		return p.emptyIncrement(), nil
 	}
 	if k := newKeyed(p); k != nil {
 		if err := k.divide(ctx); err != nil {
-			return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+			return nil, fmt.Errorf("resolve %q: %w", p.feature.Key(), err)
 		}
 		if how == grown {
+			var err error
 			if k.only, err = k.restrict(ctx, files, p.restrictable()); err != nil {
-				return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+				return nil, fmt.Errorf("resolve %q: %w", p.feature.Key(), err)
 			}
 		}
 		inc, err := k.resolve(ctx, k.partitioning())

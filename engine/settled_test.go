@@ -56,7 +56,7 @@ func (w *world) step(s store.Store) (what string, table feature.Key) {
 		w.junk(w.feature(key), n)
 		appendRows(w.t, s, key, w.rows[key][before])
 	case "mark":
-		if _, err := s.Append(context.Background(), key, store.Write{Marks: map[string]int64{FailedMark: w.rng.Int64N(3)}}); err != nil {
+		if _, err := s.Append(context.Background(), key, store.Write{Marks: map[string]int64{failedMark: w.rng.Int64N(3)}}); err != nil {
 			w.t.Fatal(err)
 		}
 	case "again": // a table that was restored: rows of old in files of their own

@@ -148,7 +148,7 @@ func (e *Env) state(ctx context.Context, f *feature.Feature) (toldState, error) 
 		return s, err
 	}
 	if s.Table {
-		failed := snap.Marks()[engine.FailedMark]
+		failed := engine.Failed(snap)
 		s.Failed = &failed
 	}
 	s.New, s.Stale, s.Orphaned = count(inc, engine.New), count(inc, engine.Stale), count(inc, engine.Orphaned)

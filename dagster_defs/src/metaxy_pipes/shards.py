@@ -223,7 +223,7 @@ def _open(
             context=context,
             context_injector=copy.copy(launcher.context_injector),
             message_reader=reader,
-            extras=dict(extras or {}),
+            extras=_as_shard(extras),
         )
     )
     return Shard(
@@ -235,6 +235,12 @@ def _open(
         reader=reader,
         capture=capture,
     )
+
+
+def _as_shard(extras: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The extras with the word that a shard need not say what the whole table holds: the last process does."""
+    given = dict(extras or {})
+    return {**given, "metaxy_pipes": {**given.get("metaxy_pipes", {}), "report_follows": True}}
 
 
 class _Merged:

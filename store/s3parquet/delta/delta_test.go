@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -365,15 +366,15 @@ func TestUnknownOutcomeThenRefused(t *testing.T) {
 // torn is a bucket that cuts off what it reads after so many lines, without an error, so many times.
 type torn struct {
 	bucket.Bucket
-	lines, times int
+	lines int
+	times atomic.Int64
 }
 
 func (b *torn) Get(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
 	r, err := b.Bucket.Get(ctx, name, off, n)
-	if err != nil || b.times == 0 || !strings.HasSuffix(name, "1.json") {
+	if err != nil || !strings.HasSuffix(name, "1.json") || b.times.Add(-1) < 0 {
 		return r, err
 	}
-	b.times--
 	body, err := io.ReadAll(r)
 	cut := strings.Join(strings.SplitAfter(string(body), "\n")[:b.lines], "")
 	return io.NopCloser(strings.NewReader(cut)), errors.Join(err, r.Close())
@@ -385,8 +386,10 @@ func TestCommitCutBetweenLines(t *testing.T) {
 	table, dir := newTable(t)
 	add(t, table, change("a"))
 	add(t, table, change("b"))
-	for _, times := range []int{1, 2, 100} {
-		under := &delta.Table{Bucket: &torn{dir, 1, times}, Path: table.Path}
+	for _, times := range []int64{1, 2, 100} {
+		cut := &torn{Bucket: dir, lines: 1}
+		cut.times.Store(times)
+		under := &delta.Table{Bucket: cut, Path: table.Path}
 		s, err := under.Snapshot(t.Context())
 		switch {
 		case times < 3 && (err != nil || !slices.Equal(names(s), []string{"a", "b"})):
