@@ -51,6 +51,14 @@ func (s *bytesSink) dictionary(plain []byte, count int) (err error) {
 	return nil
 }
 
+// longest returns the length of the longest value of the dictionary.
+func (s *bytesSink) longest() (n int64) {
+	for i := 1; i < len(s.dictOffsets); i++ {
+		n = max(n, int64(s.dictOffsets[i]-s.dictOffsets[i-1]))
+	}
+	return n
+}
+
 // cut takes the first PLAIN value off.
 func cut(plain []byte) (value, rest []byte, err error) {
 	if len(plain) >= 4 {

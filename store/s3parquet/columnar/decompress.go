@@ -14,6 +14,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 	"github.com/pierrec/lz4/v4"
 
+	"github.com/metaxy-pipes/metaxy-pipes/internal/packed"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -96,8 +97,8 @@ func (d *decompressor) decodeZstd(dst, src []byte, size int) ([]byte, error) {
 	if err := head.Decode(src); err != nil {
 		return nil, err
 	}
-	if head.HasFCS && head.FrameContentSize > uint64(size) {
-		return nil, corruptf("frame of %d bytes in a page of %d", head.FrameContentSize, size)
+	if err := packed.CheckZstd(src, int64(size)); err != nil {
+		return nil, err
 	}
 	if d.zstd == nil {
 		var err error

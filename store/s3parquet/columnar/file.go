@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"io"
 	"math"
+	"sync"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/parquet-go/parquet-go/format"
+
+	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 )
 
 const (
@@ -28,7 +31,13 @@ type ReadOptions struct {
 	BatchRows int
 	// BatchBytes is about how large a batch gets in memory; 0 means 16 MiB.
 	BatchBytes int64
+	// MaxPage bounds the bytes of a page, packed and unpacked; 0 means an eighth of the memory that there is, and at least
+	// 64 MiB. A larger page is an error wrapping store.ErrUnsupported.
+	MaxPage int64
 }
+
+// defaultMaxPage is a part of the memory that leaves room for what is made of a page.
+var defaultMaxPage = sync.OnceValue(func() int64 { return max(64<<20, machine.DefaultLimit()/2) })
 
 func (o ReadOptions) withDefaults() ReadOptions {
 	if o.ReadAhead <= 0 {
@@ -39,6 +48,9 @@ func (o ReadOptions) withDefaults() ReadOptions {
 	}
 	if o.BatchBytes <= 0 {
 		o.BatchBytes = 16 << 20
+	}
+	if o.MaxPage <= 0 {
+		o.MaxPage = defaultMaxPage()
 	}
 	return o
 }
@@ -70,6 +82,7 @@ type chunk struct {
 	node       *node
 	start, end int64 // where its pages lie in the file
 	rows       int64
+	maxPage    int64 // bytes
 }
 
 // OpenFile reads the footer of a Parquet file of the given size. A damaged file is an error wrapping
@@ -203,11 +216,21 @@ func (f *File) checkChunk(meta *format.ColumnChunk, n *node, rows int64) (chunk,
 	if m.NumValues < rows || n.rep == 0 && m.NumValues != rows {
 		return chunk{}, corruptf("column %q claims %d values for %d rows", n.path(), m.NumValues, rows)
 	}
-	return chunk{meta: meta, node: n, start: start, end: start + m.TotalCompressedSize, rows: rows}, nil
+	return chunk{meta: meta, node: n, start: start, end: start + m.TotalCompressedSize, rows: rows, maxPage: f.opts.MaxPage}, nil
 }
 
 // Schema is the file's columns, brought to the types that tables keep.
 func (f *File) Schema() *arrow.Schema { return f.schema }
+
+// Note returns what the file's writer has noted under a key, and whether there is such a note.
+func (f *File) Note(key string) (text string, ok bool) {
+	for _, kv := range f.meta.KeyValueMetadata {
+		if kv.Key == key {
+			return kv.Value, true
+		}
+	}
+	return "", false
+}
 
 // NumRows is the number of rows in the file.
 func (f *File) NumRows() int64 { return f.meta.NumRows }

@@ -67,6 +67,9 @@ func (p *pages) check() error {
 		int64(h.CompressedPageSize) > p.chunk.end-p.off-int64(p.headerLen) {
 		return corruptf("column %q: page at byte %d claims %d bytes", path, p.off, h.CompressedPageSize)
 	}
+	if err := p.checkSize(); err != nil {
+		return err
+	}
 	switch {
 	case h.Type == format.DataPage && h.DataPageHeader.Valid, h.Type == format.DataPageV2 && h.DataPageHeaderV2.Valid:
 	case h.Type == format.DictionaryPage && h.DictionaryPageHeader.Valid, h.Type == format.IndexPage:
@@ -76,6 +79,19 @@ func (p *pages) check() error {
 	}
 	if n := p.count(); n < 0 || int64(n) > p.chunk.meta.MetaData.NumValues-p.entries {
 		return corruptf("column %q: page at byte %d claims %d values", path, p.off, n)
+	}
+	return nil
+}
+
+// checkSize refuses a page that does not fit memory, and one that is larger than all pages together are said to be.
+func (p *pages) checkSize() error {
+	size, all := int64(p.header.UncompressedPageSize), p.chunk.meta.MetaData.TotalUncompressedSize
+	switch most := p.chunk.maxPage; {
+	case max(size, int64(p.header.CompressedPageSize)) > most:
+		return unsupportedf("column %q: page at byte %d has %d bytes when unpacked, which may be %d here: write smaller pages, or read it "+
+			"with more memory", p.chunk.node.path(), p.off, size, most)
+	case size > max(all, 1<<20):
+		return corruptf("column %q: page at byte %d claims %d bytes, and all pages together %d", p.chunk.node.path(), p.off, size, all)
 	}
 	return nil
 }

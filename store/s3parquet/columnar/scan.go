@@ -222,13 +222,16 @@ func (s *scanner) take(n int64) []rowRange {
 	return out
 }
 
+// maxRepeated bounds the bytes that a column of a batch has if all of its rows repeat the longest value of a dictionary.
+const maxRepeated = 256 << 20
+
 // openColumns opens the columns at the first match, and chooses how many rows make a batch.
 func (s *scanner) openColumns() error {
 	if err := s.f.openLeaves(s.group, s.b.leaves, s.all, s.indexed, &s.reads); err != nil {
 		return err
 	}
 	s.opened = true
-	perRow := int64(1)
+	perRow, longest := int64(1), int64(1)
 	for _, l := range s.b.leaves {
 		c := &s.group.chunks[l.node.leaf]
 		size := c.meta.MetaData.TotalUncompressedSize / s.group.rows
@@ -239,10 +242,11 @@ func (s *scanner) openColumns() error {
 			if n := len(d.dictOffsets); n > 1 {
 				size = max(size, int64(len(d.dict)/(n-1)))
 			}
+			longest = max(longest, d.longest())
 		}
 		perRow += max(size, 0)
 	}
-	s.rows = int(max(1, min(int64(s.f.opts.BatchRows), s.f.opts.BatchBytes/perRow)))
+	s.rows = int(max(1, min(int64(s.f.opts.BatchRows), s.f.opts.BatchBytes/perRow, maxRepeated/longest)))
 	return nil
 }
 

@@ -1,10 +1,12 @@
 package delta
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
@@ -106,27 +108,60 @@ type action struct {
 	Txn        *Txn        `json:"txn,omitempty"`
 }
 
-// decodeCommit reads the actions of a commit, one JSON object a line.
-func decodeCommit(uri string, body []byte) ([]action, error) {
+// maxAction is the length in bytes of the longest action that is read. The longest that are written hold the columns of a table,
+// of which 100,000 take about 10 MB.
+const maxAction = 64 << 20
+
+// decodeCommit reads the actions of a commit, one JSON object a line, and never more than a line of it at a time. Damage is an
+// error wrapping store.ErrCorrupt, others are the reader's.
+func decodeCommit(uri string, body io.Reader, size int64) ([]action, error) {
+	r := bufio.NewReaderSize(body, int(min(max(size, 512), 64<<10)))
 	var actions []action
-	for n, line := range bytes.Split(body, []byte("\n")) {
-		if len(bytes.TrimSpace(line)) == 0 {
-			continue
+	for n := 1; ; n++ {
+		line, err := nextLine(r)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s, line %d: %w", uri, n, err)
 		}
-		var a action
-		err := json.Unmarshal(line, &a)
-		if err == nil {
-			err = a.check()
+		if len(bytes.TrimSpace(line)) > 0 {
+			a, err := decodeAction(line)
+			if err != nil {
+				return nil, fmt.Errorf("%w: %s, line %d: %w", store.ErrCorrupt, uri, n, err)
+			}
+			actions = append(actions, a)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: %s, line %d: %w", store.ErrCorrupt, uri, n+1, err)
+			break
 		}
-		actions = append(actions, a)
 	}
 	if len(actions) == 0 {
 		return nil, fmt.Errorf("%w: %s is empty; a commit has at least one action", store.ErrCorrupt, uri)
 	}
 	return actions, nil
+}
+
+// nextLine returns a line, valid until the next call, with io.EOF when it is the last one.
+func nextLine(r *bufio.Reader) ([]byte, error) {
+	line, err := r.ReadSlice('\n')
+	if !errors.Is(err, bufio.ErrBufferFull) {
+		return line, err
+	}
+	long := bytes.Clone(line)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		if len(long) > maxAction {
+			return nil, fmt.Errorf("%w: it has more than %d bytes", store.ErrCorrupt, maxAction)
+		}
+		line, err = r.ReadSlice('\n')
+		long = append(long, line...)
+	}
+	return long, err
+}
+
+// decodeAction reads a line of a commit.
+func decodeAction(line []byte) (a action, err error) {
+	if err := json.Unmarshal(line, &a); err != nil {
+		return a, err
+	}
+	return a, a.check()
 }
 
 // check reports members without which an action has no meaning.

@@ -1,21 +1,16 @@
 package delta
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"path"
 	"slices"
 	"strconv"
-	"strings"
 
-	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/format"
-
+	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -37,7 +32,7 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 	var adds []*Add
 	for _, part := range parts {
 		uri := t.Bucket.URI(part.Name)
-		body, err := t.readWhole(ctx, part)
+		body, err := t.readPart(ctx, part)
 		if errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("%w: %s is gone", store.ErrCorrupt, uri)
 		}
@@ -72,68 +67,42 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 	return nil
 }
 
+// readPart returns the file of a checkpoint.
+func (t *Table) readPart(ctx context.Context, f logFile) ([]byte, error) {
+	limit := max(maxCheckpoint, machine.DefaultLimit())
+	if f.Size > limit {
+		return nil, fmt.Errorf("%s: %w: a checkpoint of %d bytes, of which a quarter of the memory has %d", t.Bucket.URI(f.Name),
+			store.ErrUnsupported, f.Size, limit)
+	}
+	body, err := t.read(ctx, path.Base(f.Name), limit)
+	if err == nil && int64(len(body)) < f.Size {
+		err = t.short(f, int64(len(body)))
+	}
+	return body, err
+}
+
 // A checkpointFooter is what our checkpoints say of themselves.
 type checkpointFooter struct {
 	ordered bool   // its adds are in commit order
 	removal *int64 // Snapshot.Removal; nil means not known
 }
 
-// checkFooter refuses a file whose footer is longer than the file, for which the Parquet library would take up to 4 GB.
-func checkFooter(body []byte) error {
-	const magic = 4 // bytes, at both ends
-	if n := len(body); n >= 3*magic && int64(binary.LittleEndian.Uint32(body[n-2*magic:])) <= int64(n-3*magic) {
-		return nil
-	}
-	return fmt.Errorf("%w: damaged checkpoint: its footer does not fit into its %d bytes", store.ErrCorrupt, len(body))
-}
-
-// checkCodecs refuses compression by LZ4, which hardly any writer of Delta tables uses for checkpoints: of a damaged page the
-// Parquet library would take ever more memory, until there is none.
-func checkCodecs(f *parquet.File) error {
-	for _, g := range f.Metadata().RowGroups {
-		for i := range g.Columns {
-			m := &g.Columns[i].MetaData
-			if m.Codec == format.Lz4Raw {
-				return fmt.Errorf("%w: checkpoint with column %q compressed by %s; expected SNAPPY or ZSTD", store.ErrUnsupported,
-					strings.Join(m.PathInSchema, "."), m.Codec)
-			}
-		}
-	}
-	return nil
-}
-
 // decodeCheckpoint calls fn for each action in a checkpoint file.
 func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFooter, err error) {
-	defer func() {
-		if p := recover(); p != nil { // the Parquet library's answer to some damaged files
-			err = fmt.Errorf("%w: damaged checkpoint: %v", store.ErrCorrupt, p)
-		}
-	}()
-	if err := checkFooter(body); err != nil {
-		return footer, err
-	}
-	f, err := parquet.OpenFile(bytes.NewReader(body), int64(len(body)), parquet.SkipBloomFilters(true))
+	f, err := openCheckpoint(body)
 	if err != nil {
-		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
-	}
-	if err := checkCodecs(f); err != nil {
 		return footer, err
 	}
-	var callback error
-	err = readRecords(f, func(record map[string]any) error {
+	err = readRecords(f, int64(len(body)), func(record map[string]any) error {
 		a, err := actionFromRecord(record)
-		if err == nil {
-			err = fn(a)
+		if err != nil {
+			return err
 		}
-		callback = err
-		return err
+		return fn(a)
 	})
-	if err != nil && callback == nil && !errors.Is(err, io.EOF) {
-		return footer, fmt.Errorf("%w: damaged checkpoint: %w", store.ErrCorrupt, err)
-	}
-	order, _ := f.Lookup(orderKey)
+	order, _ := f.Note(orderKey)
 	footer.ordered = order == orderCommit
-	if text, ok := f.Lookup(removalKey); ok {
+	if text, ok := f.Note(removalKey); ok {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			footer.removal = &n
 		}

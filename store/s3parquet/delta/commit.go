@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	mathrand "math/rand/v2"
-	"path"
 	"slices"
 	"time"
 
@@ -274,7 +273,7 @@ func (t *Table) commit(ctx context.Context, version int64, actions []action) (*l
 			return nil, err // later it says nothing about the attempts before, which may still arrive
 		}
 		// Whether this attempt or an earlier one has made the entry, its content tells.
-		there, readErr := t.readBack(ctx, version)
+		there, readErr := t.readBack(ctx, version, int64(len(body)))
 		switch {
 		case readErr == nil && string(there) == string(body):
 			return won, nil
@@ -289,11 +288,12 @@ func (t *Table) commit(ctx context.Context, version int64, actions []action) (*l
 	}
 }
 
-// readBack reads the entry of a version, also when the caller has been cancelled: the answer decides what is told.
-func (t *Table) readBack(ctx context.Context, version int64) ([]byte, error) {
+// readBack reads the entry of a version, also when the caller has been cancelled: the answer decides what is told. Of an entry
+// that is longer than one of the given size, only that much is read that it shows.
+func (t *Table) readBack(ctx context.Context, version, size int64) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	return t.read(ctx, path.Base(commitName(version)))
+	return t.read(ctx, commitName(version), size+1)
 }
 
 // advance takes a commit of our own over into the known state, and writes a checkpoint when one is due. The commit is

@@ -45,7 +45,7 @@ func (t *Table) History(ctx context.Context) iter.Seq2[Entry, error] {
 		}
 		files = slices.DeleteFunc(files, func(f logFile) bool { return !f.commit })
 		slices.Reverse(files)
-		for chunk := range slices.Chunk(files, readers) {
+		for chunk := range chunksOf(files, readers) {
 			actions, err := t.readCommits(ctx, chunk)
 			if err != nil {
 				yield(Entry{}, fmt.Errorf("read log of %s: %w", t.URI(), err))

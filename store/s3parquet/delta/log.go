@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -122,19 +123,16 @@ func (t *Table) Newest(ctx context.Context) (*Snapshot, error) {
 	}
 	for {
 		name := commitName(s.Version + 1)
-		body, err := t.read(ctx, name)
+		f := logFile{Object: bucket.Object{Name: t.logPath(name)}, version: s.Version + 1, commit: true}
+		actions, size, err := t.readCommit(ctx, f)
 		if errors.Is(err, fs.ErrNotExist) {
 			return s, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		actions, err := decodeCommit(t.Bucket.URI(t.logPath(name)), body)
-		if err != nil {
-			return nil, err
-		}
+		f.Size = size
 		r := replayFrom(s)
-		f := logFile{Object: bucket.Object{Name: t.logPath(name), Size: int64(len(body))}, version: s.Version + 1, commit: true}
 		if err := r.apply(f, actions); err != nil {
 			return nil, err
 		}
@@ -177,10 +175,13 @@ func sameObject(now, before logFile) bool {
 	return now.Size == before.Size && now.ETag == before.ETag && now.ModTime.Equal(before.ModTime)
 }
 
+// maxHint is how many bytes of _last_checkpoint are read. Some writers repeat the columns of the table in it.
+const maxHint = 16 << 20
+
 // hint returns the version of a checkpoint that the log is known to have, or 0. A file that cannot be read is no
 // obstacle: it only saves a longer listing.
 func (t *Table) hint(ctx context.Context, limit int64) int64 {
-	body, err := t.read(ctx, "_last_checkpoint")
+	body, err := t.read(ctx, "_last_checkpoint", maxHint)
 	var hint struct {
 		Version int64 `json:"version"`
 	}
@@ -301,7 +302,7 @@ func (t *Table) replayCommits(ctx context.Context, r *replay, version int64, com
 			return nil, err
 		}
 	}
-	for chunk := range slices.Chunk(commits, 4*readers) {
+	for chunk := range chunksOf(commits, 4*readers) {
 		actions, err := t.readCommits(ctx, chunk)
 		if err != nil {
 			return nil, err
@@ -347,11 +348,30 @@ func (t *Table) readInfo(ctx context.Context, f logFile) *CommitInfo {
 	if err != nil || !whole {
 		return nil
 	}
-	actions, err := decodeCommit(f.Name, line)
+	actions, err := decodeCommit(f.Name, bytes.NewReader(line), int64(len(line)))
 	if err != nil || len(actions) != 1 {
 		return nil
 	}
 	return actions[0].CommitInfo
+}
+
+// chunksOf divides commits into those that are held in memory together: at most so many, and of large ones no
+// more than maxChunk bytes, unless one alone has more.
+func chunksOf(commits []logFile, most int) iter.Seq[[]logFile] {
+	const maxChunk = 64 << 20
+	return func(yield func([]logFile) bool) {
+		for len(commits) > 0 {
+			n, size := 1, commits[0].Size
+			for n < min(len(commits), most) && size+commits[n].Size <= maxChunk {
+				size += commits[n].Size
+				n++
+			}
+			if !yield(commits[:n]) {
+				return
+			}
+			commits = commits[n:]
+		}
+	}
 }
 
 // readCommits reads and decodes some commits at the same time.
@@ -361,12 +381,10 @@ func (t *Table) readCommits(ctx context.Context, commits []logFile) ([][]action,
 	g.SetLimit(readers)
 	for i, f := range commits {
 		g.Go(func() error {
-			body, err := t.readWhole(ctx, f)
+			var err error
+			actions[i], _, err = t.readCommit(ctx, f)
 			if errors.Is(err, fs.ErrNotExist) { // gone since the listing
 				return &gapError{f.version, f.version + 1}
-			}
-			if err == nil {
-				actions[i], err = decodeCommit(t.Bucket.URI(f.Name), body)
 			}
 			return err
 		})
@@ -374,9 +392,39 @@ func (t *Table) readCommits(ctx context.Context, commits []logFile) ([][]action,
 	return actions, g.Wait()
 }
 
-// read returns a whole file of the log.
-func (t *Table) read(ctx context.Context, name string) ([]byte, error) {
-	r, err := t.Bucket.Get(ctx, t.logPath(name), 0, -1)
+// readCommit reads and decodes a commit, and returns how many bytes it has. The size that f says is the least that has to come.
+func (t *Table) readCommit(ctx context.Context, f logFile) (actions []action, size int64, err error) {
+	r, err := t.Bucket.Get(ctx, f.Name, 0, -1)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	body := &counter{r: r}
+	actions, err = decodeCommit(t.Bucket.URI(f.Name), body, f.Size)
+	if body.ended && body.n < f.Size { // what came may lack a half of its last line
+		err = t.short(f, body.n)
+	}
+	return actions, body.n, err
+}
+
+// A counter counts what is read, and knows whether that is all.
+type counter struct {
+	r     io.Reader
+	n     int64
+	ended bool
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.ended = errors.Is(err, io.EOF)
+	return n, err
+}
+
+// read returns a whole file of the log, or the first n bytes of a larger one.
+func (t *Table) read(ctx context.Context, name string, n int64) ([]byte, error) {
+	r, err := t.Bucket.Get(ctx, t.logPath(name), 0, n)
 	if err != nil {
 		return nil, err
 	}
@@ -388,13 +436,9 @@ func (t *Table) read(ctx context.Context, name string) ([]byte, error) {
 // would decode, and lack rows.
 var errShort = fmt.Errorf("%w: a file of the log ends before its end", store.ErrCorrupt)
 
-// readWhole returns a file of the log that was listed.
-func (t *Table) readWhole(ctx context.Context, f logFile) ([]byte, error) {
-	body, err := t.read(ctx, path.Base(f.Name))
-	if err == nil && int64(len(body)) < f.Size {
-		err = fmt.Errorf("%s: %w: %d of %d bytes came", t.Bucket.URI(f.Name), errShort, len(body), f.Size)
-	}
-	return body, err
+// short is the error about a file of the log of which less came than the listing says.
+func (t *Table) short(f logFile, came int64) error {
+	return fmt.Errorf("%s: %w: %d of %d bytes came", t.Bucket.URI(f.Name), errShort, came, f.Size)
 }
 
 // logPath is the name in the bucket of a file of the log.

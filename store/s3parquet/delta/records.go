@@ -1,211 +1,169 @@
 package delta
 
 import (
+	"bytes"
+	"context"
 	"fmt"
-	"io"
+	"slices"
 
-	"github.com/parquet-go/parquet-go"
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 )
 
-// A recordReader turns the rows of a Parquet file into nested maps, for files whose exact columns nobody knows before:
-// the checkpoints of other writers. It follows the levels of the Dremel encoding. A group becomes a
-// map[string]any, a LIST an []any, a MAP a map[string]any by its keys; what is null is nil
-// or, in a group, not there.
-type recordReader struct {
-	root *recordNode
-	cols [][]parquet.Value // of the current row, by leaf: what is not consumed yet
+// checkpointMembers are the columns of a checkpoint that are read, and their members. Others may be there, such as statistics in
+// columns of their own.
+var checkpointMembers = map[string][]string{
+	"add": {"path", "partitionValues", "size", "modificationTime", "dataChange", "stats", "tags", "deletionVector"},
+	"remove": {"path", "deletionTimestamp", "dataChange", "extendedFileMetadata", "partitionValues", "size", "stats",
+		"deletionVector"},
+	"metaData": {"id", "name", "description", "format", "schemaString", "partitionColumns", "createdTime", "configuration"},
+	"protocol": {"minReaderVersion", "minWriterVersion", "readerFeatures", "writerFeatures"},
+	"txn":      {"appId", "version", "lastUpdated"},
+	"sidecar":  {"path"},
 }
 
-func newRecordReader(schema *parquet.Schema) *recordReader {
-	root := newRecordNode("", schema)
-	return &recordReader{root: root, cols: make([][]parquet.Value, root.leaves)}
-}
+const (
+	// maxCheckpointPage bounds a page of a checkpoint, of which writers make pages of about 1 MiB.
+	maxCheckpointPage = 256 << 20
+	// maxCheckpoint and maxCheckpointRatio bound what the columns of a checkpoint have in memory: so much, and so many times the
+	// bytes of its file.
+	maxCheckpoint, maxCheckpointRatio = 256 << 20, 64
+)
 
-// A recordNode is a node of the schema, with what the library would work out each time.
-type recordNode struct {
-	name               string
-	optional, repeated bool
-	leaf               bool
-	kind               parquet.Kind // of a leaf
-	members            []*recordNode
-	leaves             int // below it, or 1
-}
-
-func newRecordNode(name string, n parquet.Node) *recordNode {
-	r := &recordNode{name: name, optional: n.Optional(), repeated: n.Repeated(), leaf: n.Leaf()}
-	if r.leaf {
-		r.kind, r.leaves = n.Type().Kind(), 1
-		return r
+// openCheckpoint opens a checkpoint. What its footer claims costs no memory.
+func openCheckpoint(body []byte) (*columnar.File, error) {
+	f, err := columnar.ReadOptions{MaxPage: maxCheckpointPage}.OpenFile(bytes.NewReader(body), int64(len(body)))
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	for _, f := range n.Fields() {
-		m := newRecordNode(f.Name(), f)
-		r.members, r.leaves = append(r.members, m), r.leaves+m.leaves
-	}
-	return r
+	return f, nil
 }
 
-// readRecords calls fn for each row of a file.
-func readRecords(f *parquet.File, fn func(record map[string]any) error) error {
-	r := newRecordReader(f.Schema())
-	buffer := make([]parquet.Row, 64)
-	for _, group := range f.RowGroups() {
-		rows := group.Rows()
-		for {
-			n, err := rows.ReadRows(buffer)
-			for _, row := range buffer[:n] {
-				record, err := r.record(row)
-				if err == nil {
-					err = fn(record)
-				}
-				if err != nil {
-					_ = rows.Close()
-					return err
+// readRecords calls fn for each row of a checkpoint. A group is a map[string]any, a LIST an []any, a MAP a map[string]any by its
+// keys, an integer an int64; what is null is nil or, in a group, not there. Texts share memory with each other.
+func readRecords(f *columnar.File, size int64, fn func(record map[string]any) error) error {
+	left := maxCheckpoint + maxCheckpointRatio*size
+	for batch, err := range f.Scan(context.Background(), store.Query{}, 0, checkpointSchema(f.Schema())) {
+		if err != nil {
+			return fmt.Errorf("checkpoint: %w", err)
+		}
+		for _, column := range batch.Columns() {
+			left -= memoryOf(column.Data())
+		}
+		if left < 0 {
+			return fmt.Errorf("%w: damaged checkpoint: its %d bytes have more than %d in memory", store.ErrCorrupt, size,
+				maxCheckpoint+maxCheckpointRatio*size)
+		}
+		for row := range int(batch.NumRows()) {
+			record := make(map[string]any, 1)
+			for i, field := range batch.Schema().Fields() {
+				if v := recordValue(batch.Column(i), row); v != nil {
+					record[field.Name] = v
 				}
 			}
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				_ = rows.Close()
+			if err := fn(record); err != nil {
 				return err
 			}
 		}
-		if err := rows.Close(); err != nil {
-			return err
-		}
 	}
 	return nil
 }
 
-func (r *recordReader) record(row parquet.Row) (map[string]any, error) {
-	row.Range(func(column int, values []parquet.Value) bool {
-		if column < len(r.cols) {
-			r.cols[column] = values
+// checkpointSchema leaves out the columns and members that are not read. The others have the types that the file says.
+func checkpointSchema(file *arrow.Schema) *arrow.Schema {
+	var fields []arrow.Field
+	for _, f := range file.Fields() {
+		members, known := checkpointMembers[f.Name]
+		group, ok := f.Type.(*arrow.StructType)
+		if !known || !ok {
+			continue
 		}
-		return true
-	})
-	value, err := r.group(r.root, 0, 0, 0)
-	if err != nil {
-		return nil, err
-	}
-	return value.(map[string]any), nil
-}
-
-// value reads a node whose first leaf has the given number; def and rep are the levels of its parent.
-func (r *recordReader) value(n *recordNode, leaf, def, rep int) (any, error) {
-	switch {
-	case n.repeated:
-		return r.repeated(n, leaf, def+1, rep+1)
-	case n.optional:
-		def++
-		if len(r.cols[leaf]) == 0 || r.cols[leaf][0].DefinitionLevel() < def {
-			return nil, r.skip(n, leaf)
-		}
-	}
-	return r.present(n, leaf, def, rep)
-}
-
-func (r *recordReader) present(n *recordNode, leaf, def, rep int) (any, error) {
-	if n.leaf {
-		return r.leaf(n, leaf)
-	}
-	return r.group(n, leaf, def, rep)
-}
-
-// repeated reads the elements of a repeated node; an element begins at the repetition level rep.
-func (r *recordReader) repeated(n *recordNode, leaf, def, rep int) (any, error) {
-	if len(r.cols[leaf]) == 0 || r.cols[leaf][0].DefinitionLevel() < def {
-		return []any(nil), r.skip(n, leaf)
-	}
-	var list []any
-	for {
-		v, err := r.present(n, leaf, def, rep)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, v)
-		if len(r.cols[leaf]) == 0 || r.cols[leaf][0].RepetitionLevel() != rep {
-			return list, nil
-		}
-	}
-}
-
-func (r *recordReader) group(n *recordNode, leaf, def, rep int) (any, error) {
-	members := make(map[string]any, 8)
-	for _, f := range n.members {
-		v, err := r.value(f, leaf, def, rep)
-		if err != nil {
-			return nil, err
-		}
-		if v != nil {
-			members[f.name] = v
-		}
-		leaf += f.leaves
-	}
-	if len(n.members) == 1 && n.members[0].repeated {
-		return unwrapList(n.members[0], members), nil
-	}
-	return members, nil
-}
-
-// unwrapList turns the two outer groups of a LIST or MAP into a list or a map. Writers name them in several ways, so
-// the shape decides: a group whose only member is repeated.
-func unwrapList(inner *recordNode, members map[string]any) any {
-	var elements []any
-	for _, m := range members {
-		elements, _ = m.([]any)
-	}
-	if inner.leaf {
-		return elements
-	}
-	names := make([]string, 0, 2)
-	for _, f := range inner.members {
-		names = append(names, f.name)
-	}
-	if len(names) == 2 && names[0] == "key" && names[1] == "value" {
-		out := make(map[string]any, len(elements))
-		for _, e := range elements {
-			pair := e.(map[string]any)
-			if key, ok := pair["key"].(string); ok {
-				out[key] = pair["value"]
+		var read []arrow.Field
+		for _, member := range group.Fields() {
+			if slices.Contains(members, member.Name) {
+				read = append(read, member)
 			}
 		}
-		return out
-	}
-	if len(names) == 1 {
-		for i, e := range elements {
-			elements[i] = e.(map[string]any)[names[0]]
+		if len(read) > 0 {
+			f.Type = arrow.StructOf(read...)
+			fields = append(fields, f)
 		}
 	}
-	return elements
+	return arrow.NewSchema(fields, nil)
 }
 
-// skip consumes the one entry that each leaf of a missing node has.
-func (r *recordReader) skip(n *recordNode, leaf int) error {
-	for i := leaf; i < leaf+n.leaves; i++ {
-		if len(r.cols[i]) == 0 {
-			return fmt.Errorf("column %d ends early", i)
+// memoryOf is the bytes of an array's buffers.
+func memoryOf(data arrow.ArrayData) (n int64) {
+	for _, b := range data.Buffers() {
+		if b != nil {
+			n += int64(b.Len())
 		}
-		r.cols[i] = r.cols[i][1:]
+	}
+	for _, child := range data.Children() {
+		n += memoryOf(child)
+	}
+	return n
+}
+
+// recordValue returns a value of a column. No action has members of other types; statistics in columns of their own do.
+func recordValue(column arrow.Array, row int) any {
+	if column.IsNull(row) {
+		return nil
+	}
+	switch c := column.(type) {
+	case *array.Boolean:
+		return c.Value(row)
+	case *array.Int8:
+		return int64(c.Value(row))
+	case *array.Int16:
+		return int64(c.Value(row))
+	case *array.Int32:
+		return int64(c.Value(row))
+	case *array.Int64:
+		return c.Value(row)
+	case *array.String:
+		return c.Value(row)
+	case *array.Binary:
+		return c.ValueString(row)
+	case *array.Struct:
+		return recordGroup(c, row)
+	case *array.Map:
+		return recordMap(c, row)
+	case *array.List:
+		return recordList(c, row)
 	}
 	return nil
 }
 
-func (r *recordReader) leaf(n *recordNode, leaf int) (any, error) {
-	if len(r.cols[leaf]) == 0 {
-		return nil, fmt.Errorf("column %d ends early", leaf)
+func recordGroup(c *array.Struct, row int) map[string]any {
+	members := make(map[string]any, c.NumField())
+	for i, field := range c.DataType().(*arrow.StructType).Fields() {
+		if v := recordValue(c.Field(i), row); v != nil {
+			members[field.Name] = v
+		}
 	}
-	v := r.cols[leaf][0]
-	r.cols[leaf] = r.cols[leaf][1:]
-	switch n.kind {
-	case parquet.Boolean:
-		return v.Boolean(), nil
-	case parquet.Int32:
-		return int64(v.Int32()), nil
-	case parquet.Int64:
-		return v.Int64(), nil
-	case parquet.ByteArray:
-		return string(v.ByteArray()), nil
+	return members
+}
+
+func recordMap(c *array.Map, row int) map[string]any {
+	start, end := c.ValueOffsets(row)
+	out := make(map[string]any, end-start)
+	for i := int(start); i < int(end); i++ {
+		if key, ok := recordValue(c.Keys(), i).(string); ok {
+			out[key] = recordValue(c.Items(), i)
+		}
 	}
-	return nil, nil // no action has members of other types; statistics in columns of their own do
+	return out
+}
+
+func recordList(c *array.List, row int) []any {
+	start, end := c.ValueOffsets(row)
+	out := make([]any, 0, end-start)
+	for i := int(start); i < int(end); i++ {
+		out = append(out, recordValue(c.ListValues(), i))
+	}
+	return out
 }
