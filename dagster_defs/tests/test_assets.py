@@ -58,7 +58,7 @@ def test_other_features_are_external(description):
     made = nodes(description)
     full, spoken = made[dg.AssetKey(["video", "full"])], made[dg.AssetKey(["texts", "spoken"])]
     assert not full.is_materializable and full.description == "Videos as they came in."
-    assert not spoken.is_materializable and spoken.code_version is None
+    assert not spoken.is_materializable and spoken.code_version == "metaxy:cv-text"
 
 
 def test_attributes_of_the_feature(description):

@@ -188,15 +188,20 @@ def test_a_range_of_partitions_passes_all_keys(actor, materialize, tmp_path):
     assert made == {"mon", "tue", "wed"}
 
 
-def test_ingest(actor, materialize, tmp_path):
+def test_ingest(actor, materialize, instance, tmp_path):
     command = actor(seen=str(tmp_path / "seen"))
     sources = {"video/full": ["rows.jsonl", "--prune"]}
     result = materialize(computed(command, select=["video/full"], ingest=sources))
     assert result.success
-    metadata = materializations(result)[dg.AssetKey(["video", "full"])].metadata
+    made = materializations(result)[dg.AssetKey(["video", "full"])]
+    metadata = made.metadata
     counts = {name: metadata[f"metaxy/{name}"].value for name in ("new", "stale", "unchanged", "removed")}
     assert counts == {"new": 1, "stale": 2, "unchanged": 3, "removed": 4}
-    assert seen(tmp_path / "seen")["argv"] == ["video/full", "--from", "rows.jsonl", "--prune"]
+    (run,) = instance.get_runs()
+    by = ["--materialization-id", run.run_id]
+    assert seen(tmp_path / "seen")["argv"] == ["video/full", "--from", "rows.jsonl", *by, "--prune"]
+    assert metadata["metaxy/materialized_in_run"].value == 3 and metadata["dagster/row_count"].value == 6
+    assert made.tags["dagster/data_version"] == "v6"
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ func (a *app) deleteCommand() *cobra.Command {
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.featureHistory, "feature-history", false, "rows of every feature version")
 	flags.BoolVar(&f.sampleHistory, "sample-history", false, "every live row of a sample, not the newest only (soft deletion)")
-	flags.StringVar(&f.materialization, "materialization-id", "", materializationHelp)
+	materializationFlag(cmd, &f.materialization)
 	return cmd
 }
 

@@ -35,19 +35,14 @@ func (a *app) diffCommand() *cobra.Command {
 			return a.diff(ctx, log, names, format, counts)
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "", "text or json (default: text on a terminal, else json)")
+	formatFlag(cmd, &format, "text")
 	cmd.Flags().BoolVar(&counts, "counts", true, "resolve and count samples; --counts=false compares the graphs only")
 	return cmd
 }
 
 func (a *app) diff(ctx context.Context, log *slog.Logger, names [2]string, format string, counts bool) (err error) {
-	switch {
-	case format == "" && terminal(a.stdout):
-		format = "text"
-	case format == "":
-		format = "json"
-	case format != "text" && format != "json":
-		return unknownFormat(format, []string{"text", "json"})
+	if format, err = a.chosenFormat(format, "text"); err != nil {
+		return err
 	}
 	e, src, err := a.openGraph(log)
 	if err != nil {

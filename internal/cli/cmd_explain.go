@@ -33,18 +33,13 @@ func (a *app) explainCommand() *cobra.Command {
 			return a.explain(ctx, log, args[0], args[1:], format)
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "", "text or json (default: text on a terminal, else json)")
+	formatFlag(cmd, &format, "text")
 	return cmd
 }
 
 func (a *app) explain(ctx context.Context, log *slog.Logger, name string, ids []string, format string) (err error) {
-	switch {
-	case format == "" && terminal(a.stdout):
-		format = "text"
-	case format == "":
-		format = "json"
-	case format != "text" && format != "json":
-		return unknownFormat(format, []string{"text", "json"})
+	if format, err = a.chosenFormat(format, "text"); err != nil {
+		return err
 	}
 	e, err := a.open(ctx, log)
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *app) historyCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "print at most `N` snapshots")
-	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &format, "table")
 	return cmd
 }
 
@@ -47,15 +47,11 @@ type snapshotText struct {
 const jsonTime = "2006-01-02T15:04:05.000000Z"
 
 func (a *app) history(ctx context.Context, log *slog.Logger, limit int, format string) (err error) {
-	switch {
-	case limit < 0:
-		return setupf("--limit %d: expected 0 or more; 0 means all", limit)
-	case format == "" && terminal(a.stdout):
-		format = "table"
-	case format == "":
-		format = "json"
-	case format != "table" && format != "json":
-		return unknownFormat(format, []string{"table", "json"})
+	if err := checkLimit(limit); err != nil {
+		return err
+	}
+	if format, err = a.chosenFormat(format, "table"); err != nil {
+		return err
 	}
 	c, err := a.loadConfig(log)
 	if err != nil {

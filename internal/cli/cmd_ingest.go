@@ -21,6 +21,8 @@ type ingestFlags struct {
 	hash     string
 	versions []string
 	prune    bool
+
+	materialization string
 }
 
 func (a *app) ingestCommand() *cobra.Command {
@@ -47,6 +49,7 @@ func (a *app) ingestCommand() *cobra.Command {
 	flags.StringVar(&f.hash, "hash", "", "`content`: a hash of each listed object's content is its version")
 	flags.StringArrayVar(&f.versions, "version", nil,
 		"`FIELD=COLUMN[,COLUMN…]` that hold the field's version; may be repeated")
+	materializationFlag(cmd, &f.materialization)
 	flags.BoolVar(&f.prune, "prune", false, "soft-delete stored samples that SRC does not have")
 	return cmd
 }
@@ -71,7 +74,7 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 	if err != nil {
 		return err
 	}
-	project, err := e.Graph.Project()
+	version, err := e.projectVersion()
 	if err != nil {
 		return err
 	}
@@ -91,8 +94,8 @@ func (a *app) ingest(ctx context.Context, log *slog.Logger, name string, flags i
 	}
 	defer closing(src, &err)
 	res, err := ingest.Run(ctx, ingest.Options{
-		Feature: f, Store: e.Store, Hashing: e.Hashing, ProjectVersion: e.Graph.ProjectVersion(project), Source: src,
-		Versions: versions, Prune: flags.prune, Now: time.Now,
+		Feature: f, Store: e.Store, Hashing: e.Hashing, ProjectVersion: version, Source: src,
+		MaterializationID: e.materialization(flags.materialization), Versions: versions, Prune: flags.prune, Now: time.Now,
 	})
 	if err != nil {
 		return fmt.Errorf("ingest %s from %s: %w", f.Key(), ingest.Shown(flags.from), err)

@@ -29,20 +29,16 @@ func (a *app) logCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&limit, "limit", 0, "print at most `N` commits")
 	cmd.Flags().BoolVar(&files, "files", false, "in the table, a line for each data file too; JSON has them always")
-	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &format, "table")
 	return cmd
 }
 
 func (a *app) listCommits(ctx context.Context, log *slog.Logger, name string, limit int, files bool, format string) (err error) {
-	switch {
-	case limit < 0:
-		return setupf("--limit %d: expected 0 or more; 0 means all", limit)
-	case format == "" && terminal(a.stdout):
-		format = "table"
-	case format == "":
-		format = "json"
-	case format != "table" && format != "json":
-		return unknownFormat(format, []string{"table", "json"})
+	if err := checkLimit(limit); err != nil {
+		return err
+	}
+	if format, err = a.chosenFormat(format, "table"); err != nil {
+		return err
 	}
 	e, err := a.open(ctx, log)
 	if err != nil {

@@ -27,7 +27,7 @@ func (a *app) optimizeCommand() *cobra.Command {
 			return a.optimize(ctx, log, args, format)
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &format, "table")
 	return cmd
 }
 
@@ -43,7 +43,7 @@ type optimizedTable struct {
 }
 
 func (a *app) optimize(ctx context.Context, log *slog.Logger, args []string, format string) (err error) {
-	format, err = a.tableOrJSON(format)
+	format, err = a.chosenFormat(format, "table")
 	if err != nil {
 		return err
 	}
@@ -92,19 +92,6 @@ func (e *Env) tidy(ctx context.Context, f *feature.Feature) {
 	if err != nil && ctx.Err() == nil {
 		e.Log.Warn("the table's small files are not merged", "feature", string(f.Key()), "error", err)
 	}
-}
-
-// tableOrJSON is the format of a command that prints a table for people or an object.
-func (a *app) tableOrJSON(format string) (string, error) {
-	switch {
-	case format == "" && terminal(a.stdout):
-		return "table", nil
-	case format == "":
-		return "json", nil
-	case format != "table" && format != "json":
-		return "", unknownFormat(format, []string{"table", "json"})
-	}
-	return format, nil
 }
 
 // eachTable calls fn for the named features, or for all that have a table.

@@ -40,7 +40,7 @@ func (a *app) rebaseCommand() *cobra.Command {
 	flags.StringVar(&f.from, "from-version", "", "the feature `VERSION` of the rows (default: the only other one that the table has)")
 	flags.StringArrayVar(&f.filters, "filter", nil, "only samples for which `EXPR` holds; may be repeated")
 	flags.BoolVar(&f.replace, "replace", false, "samples too that the present version has already")
-	flags.StringVar(&f.materialization, "materialization-id", "", materializationHelp)
+	materializationFlag(cmd, &f.materialization)
 	return cmd
 }
 

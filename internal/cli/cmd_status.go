@@ -52,7 +52,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &format, "table")
 	return cmd
 }
 
@@ -69,13 +69,8 @@ type toldState struct {
 func (a *app) status(
 	ctx context.Context, log *slog.Logger, args []string, format string,
 ) (told []toldState, err error) {
-	switch {
-	case format == "" && terminal(a.stdout):
-		format = "table"
-	case format == "":
-		format = "json"
-	case format != "table" && format != "json":
-		return nil, unknownFormat(format, []string{"table", "json"})
+	if format, err = a.chosenFormat(format, "table"); err != nil {
+		return nil, err
 	}
 	e, err := a.open(ctx, log)
 	if err != nil {

@@ -48,7 +48,7 @@ func (a *app) vacuumCommand() *cobra.Command {
 	flags.DurationVar(&f.retain, "retain", 168*time.Hour, "for how long a version that is replaced can still be read")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be deleted, and delete nothing")
 	flags.BoolVar(&f.yes, "yes", false, "no reader or writer is at work: a retention under an hour is meant")
-	flags.StringVar(&f.format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &f.format, "table")
 	return cmd
 }
 
@@ -64,7 +64,7 @@ type vacuumedTable struct {
 }
 
 func (a *app) vacuum(ctx context.Context, log *slog.Logger, args []string, flags vacuumFlags) (err error) {
-	format, err := a.tableOrJSON(flags.format)
+	format, err := a.chosenFormat(flags.format, "table")
 	switch {
 	case err != nil:
 		return err

@@ -32,7 +32,7 @@ func (a *app) verifyCommand() *cobra.Command {
 		}),
 	}
 	cmd.Flags().Int64Var(&limit, "limit", limit, "report at most `N` rows of a feature; 0 means all")
-	cmd.Flags().StringVar(&format, "format", "", "table or json (default: table on a terminal, else json)")
+	formatFlag(cmd, &format, "table")
 	return cmd
 }
 
@@ -57,15 +57,11 @@ type findingText struct {
 }
 
 func (a *app) verify(ctx context.Context, log *slog.Logger, args []string, limit int64, format string) (err error) {
-	switch {
-	case limit < 0:
-		return setupf("--limit %d: expected 0 or more; 0 means all", limit)
-	case format == "" && terminal(a.stdout):
-		format = "table"
-	case format == "":
-		format = "json"
-	case format != "table" && format != "json":
-		return unknownFormat(format, []string{"table", "json"})
+	if err := checkLimit(limit); err != nil {
+		return err
+	}
+	if format, err = a.chosenFormat(format, "table"); err != nil {
+		return err
 	}
 	e, err := a.open(ctx, log)
 	if err != nil {

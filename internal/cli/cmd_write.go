@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,13 +42,21 @@ func (a *app) writeCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "`FILE`: a file or an s3:// object, or -")
 	flags.StringVar(&f.format, "from-format", "", "jsonl, json, csv or parquet (default: by the name)")
-	flags.StringVar(&f.materialization, "materialization-id", "", materializationHelp)
+	materializationFlag(cmd, &f.materialization)
 	flags.BoolVar(&f.preserve, "preserve-feature-version", false,
 		"keep the metaxy_feature_version and metaxy_project_version of rows that have both")
 	return cmd
 }
 
-const materializationHelp = "`ID` that is stored with every row (default: the configuration's)"
+// materializationFlag adds the flag of a command that writes rows.
+func materializationFlag(cmd *cobra.Command, id *string) {
+	cmd.Flags().StringVar(id, "materialization-id", "", "`ID` that is stored with every row (default: the configuration's)")
+}
+
+// materialization is the id to store with every row: the one given, or the configuration's.
+func (e *Env) materialization(given string) string {
+	return cmp.Or(given, e.Config.Pipes.MaterializationID)
+}
 
 func (a *app) write(ctx context.Context, log *slog.Logger, name string, flags writeFlags) (err error) {
 	if flags.from == "" {
@@ -107,11 +116,8 @@ func (e *Env) table(name, materialization string) (*metadata.Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if materialization == "" {
-		materialization = e.Config.Pipes.MaterializationID
-	}
 	return &metadata.Table{Store: e.Store, Feature: f, Hashing: e.Hashing, ProjectVersion: version,
-		MaterializationID: materialization, Now: time.Now}, nil
+		MaterializationID: e.materialization(materialization), Now: time.Now}, nil
 }
 
 // projectVersion is the version of the graph that is stored with rows.

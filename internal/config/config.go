@@ -76,7 +76,7 @@ type Pipes struct {
 	// means all but those that are for metaxy-pipes alone.
 	ProcessorEnv []string
 
-	// MaterializationID is the default of --materialization-id of write, delete and rebase.
+	// MaterializationID is the default of --materialization-id of ingest, write, delete and rebase.
 	MaterializationID string
 	// Channel is where Dagster Pipes has its context and messages: s3, dbfs, volumes, or "" for a file or stream.
 	Channel string

@@ -39,6 +39,8 @@ type Options struct {
 	Hashing engine.Hashing
 	// ProjectVersion is stored with every row; "" stores null.
 	ProjectVersion string
+	// MaterializationID is stored with every row; "" stores null.
+	MaterializationID string
 	// Source is where the samples come from.
 	Source Source
 	// Versions are, by field, the columns that hold the field's version; nil hashes the row.

@@ -16,7 +16,8 @@ import (
 
 // write appends the new and stale samples, and the tombstones of those to be removed, in one commit.
 func (o Options) write(ctx context.Context, inc *engine.Increment, at pinned) error {
-	stamp := engine.Stamp{Now: o.Now(), Hashing: o.Hashing, ProjectVersion: o.ProjectVersion, Replaced: inc.Replaced()}
+	stamp := engine.Stamp{Now: o.Now(), Hashing: o.Hashing, ProjectVersion: o.ProjectVersion, MaterializationID: o.MaterializationID,
+		Replaced: inc.Replaced()}
 	w := &writer{options: o, inc: inc, stamp: stamp}
 	target, err := w.schema(at.schema())
 	if err != nil {

@@ -33,6 +33,7 @@ root_path = "STORE"
 hash_algorithm = "xxh3_64"
 """
 UPPER = "import json, sys\nfor line in sys.stdin:\n    s = json.loads(line)\n    print(json.dumps({'video': s['video'], 'source': s['source'], 'width': 64}), flush=True)\n"
+VIDEOS = dg.StaticPartitionsDefinition(["a", "b", "c"])
 ROWS = [{"video": v, "camera": c, "path": f"{v}.mp4"} for v, c in (("a", "left"), ("b", "left"), ("c", "right"))]
 
 
@@ -172,10 +173,18 @@ def test_assets(world: World, feature: str) -> None:
 
 
 def test_code_versions(world: World) -> None:
-    """Computed features have Metaxy's; what is computed elsewhere has none in our definitions."""
+    """Metaxy's, whoever computes the feature."""
     ours = world.specs()
-    assert ours[CROP].code_version == theirs(CROP).code_version
-    assert ours[FACE].code_version is None
+    for feature in (VIDEO, CROP, FACE, REEL, SCENE):
+        assert ours[feature].code_version == theirs(feature).code_version
+
+
+def test_a_prefix(world: World) -> None:
+    """It stands before the keys of assets and of their parents."""
+    metaxy = mxd.metaxify(key_prefix=["eu", "west"])(dg.AssetSpec("any", metadata={"metaxy/feature": CROP}))
+    (ours,) = [s for a in world.assets(select=[CROP], key_prefix=["eu", "west"]) for s in a.specs]
+    assert ours.key == metaxy.key
+    assert {d.asset_key for d in ours.deps} == {d.asset_key for d in metaxy.deps}
 
 
 def lineage(spec: dg.AssetSpec) -> dict[str, set[tuple[str, str]]]:
@@ -203,16 +212,60 @@ def test_materializations(world: World) -> None:
     assert ours.metadata["metaxy/materialized_in_run"] == metaxy.metadata["metaxy/materialized_in_run"] == dg.IntMetadataValue(3)
 
 
-def metaxys_materialization(instance: dg.DagsterInstance, run_id: str) -> dg.AssetMaterialization:
-    spec = theirs(CROP)
+def metaxys_materialization(
+    instance: dg.DagsterInstance, run_id: str, feature: str = CROP, partition: str | None = None
+) -> dg.AssetMaterialization:
+    """What Metaxy would have reported if that run had been its own."""
+    spec = theirs(feature)
+    if partition is not None:
+        spec = spec.merge_attributes(metadata={"partition_by": "video"}).replace_attributes(partitions_def=VIDEOS)
 
     @dg.multi_asset(specs=[spec])
-    def crop(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
+    def written(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult]:
         store = mx.MetaxyConfig.get().get_store("dev", materialization_id=run_id)
         yield from mxd.generate_materialize_results(context, store)
 
-    result = dg.materialize([crop], instance=instance)
+    result = dg.materialize([written], instance=instance, partition_key=partition)
     return result.get_asset_materialization_events()[0].materialization
+
+
+def test_a_materialization_of_a_partition(world: World) -> None:
+    world.write_root()
+    computed = [a for a in world.assets(select=[CROP], partitions_def=VIDEOS, partition_by="video") if isinstance(a, dg.AssetsDefinition)]
+    with dg.DagsterInstance.ephemeral() as instance:
+        for key in ("a", "b"):
+            result = dg.materialize(
+                computed, instance=instance, resources={"pipes_client": dg.PipesSubprocessClient()}, partition_key=key
+            )
+        ours = result.get_asset_materialization_events()[0].materialization
+        metaxy = metaxys_materialization(instance, result.run_id, partition="b")
+    assert ours.partition == metaxy.partition == "b"
+    assert set(metaxy.metadata) <= set(ours.metadata)
+    for name, value in {"dagster/row_count": 2, "dagster/partition_row_count": 1, "metaxy/materialized_in_run": 1}.items():
+        assert ours.metadata[name] == metaxy.metadata[name] == dg.IntMetadataValue(value), name
+    assert [r.data["video"] for r in ours.metadata["dagster/table"].records] == ["b"]
+
+
+def test_a_materialization_by_ingest(world: World) -> None:
+    """A root that our `ingest` feeds has all that one that Metaxy writes has."""
+    (world.home / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    source = [str(world.home / "rows.jsonl"), "--version", "audio=video", "--version", "frames=path"]
+    versions = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for _ in range(2):
+            result = dg.materialize(world.assets(select=[VIDEO], ingest={VIDEO: source}), instance=instance)
+            ours = result.get_asset_materialization_events()[0].materialization
+            versions.append(ours.tags["dagster/data_version"])
+            metaxy = metaxys_materialization(instance, result.run_id, VIDEO)
+            written = 0 if versions[1:] else len(ROWS)
+            assert ours.metadata["metaxy/materialized_in_run"] == metaxy.metadata["metaxy/materialized_in_run"] == dg.IntMetadataValue(written)
+    assert versions[0] == versions[1], "what has found nothing new makes nothing stale"
+    assert set(metaxy.metadata) <= set(ours.metadata)
+    assert {k: v for k, v in metaxy.tags.items() if k.startswith("metaxy/")}.items() <= ours.tags.items()
+    for name in ("metaxy/feature", "metaxy/info", "dagster/row_count"):
+        assert ours.metadata[name] == metaxy.metadata[name]
+    assert without_scheme(ours.metadata["dagster/uri"].value) == metaxy.metadata["dagster/uri"].value
+    assert sorted((r.data for r in ours.metadata["dagster/table"].records), key=str) == sorted(ROWS, key=str)
 
 
 def compare_metadata(world: World, ours: Mapping[str, Any], metaxy: Mapping[str, Any]) -> None:

@@ -10,10 +10,13 @@ import dagster as dg
 
 from metaxy_pipes.command import Command
 from metaxy_pipes.description import Description, Feature
+from metaxy_pipes.events import link
 from metaxy_pipes.specs import SpecOptions, asset_key, asset_spec, event_tags
+from metaxy_pipes.status import ask_in_step
 
 SUMMARY = re.compile(r"^(?=.*\bunchanged=\d)(?:\w+=\d+\s*)+$")
 GRACE_SECONDS = 20
+WRITTEN = "metaxy/materialized_in_run"
 
 
 @dataclass(frozen=True)
@@ -51,17 +54,22 @@ def ingest_asset(
     source: Ingest,
     deps: Sequence[Any] = (),
 ) -> dg.AssetsDefinition:
-    """An asset that runs `ingest` and is materialized with its counts."""
-    argv = command.argv("ingest", feature.key, "--from", source.source, *source.args)
+    """An asset that runs `ingest` where the step runs, and is materialized with its counts and what the table holds then."""
     key = asset_key(feature, options.key_prefix)
     spec = asset_spec(feature, description, options, computed=False, extra_deps=(*source.deps, *deps))
 
     @dg.multi_asset(name=f"ingest__{key.to_python_identifier()}", specs=[spec])
     def ingest(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        summary = _run(context, command, argv)
-        metadata: dict[str, Any] = {f"metaxy/{name}": count for name, count in summary.items()}
+        by = ("--materialization-id", context.run.run_id)
+        counts = _run(context, command, command.argv("ingest", feature.key, "--from", source.source, *by, *source.args))
+        (status,) = ask_in_step(context, dg.PipesSubprocessClient(), command, [feature.key])
+        metadata = {**status.metadata(), **link(options.store_link, status.uri or "")}
+        metadata.update({f"metaxy/{name}": count for name, count in counts.items()})
         return dg.MaterializeResult(
-            asset_key=key, metadata={"metaxy/feature": feature.key, **metadata}, tags=event_tags(feature)
+            asset_key=key,
+            metadata={"metaxy/info": dict(feature.info), **metadata, WRITTEN: counts["new"] + counts["stale"]},
+            data_version=dg.DataVersion(status.data_version or "empty"),
+            tags=event_tags(feature),
         )
 
     return ingest

@@ -52,7 +52,7 @@ def asset_spec(
     computed: bool = True,
     extra_deps: Sequence[Any] = (),
 ) -> dg.AssetSpec:
-    """The spec of a feature; a feature that is not computed here has no code version and no partitions."""
+    """The spec of a feature; a feature that is not computed here has no partitions and no automation condition."""
     key_of = _key_of(description, options.key_prefix)
     kinds = (description.store_kind,) if options.kinds is None else options.kinds
     arguments: dict[str, Any] = {
@@ -62,9 +62,9 @@ def asset_spec(
         "kinds": {*feature.kinds, *kinds},
         "tags": {**_tags(feature), **options.tags},
         "metadata": {**_metadata(feature, key_of, options, computed), **options.metadata},
+        "code_version": code_version(feature),
     }
     if computed:
-        arguments["code_version"] = code_version(feature)
         arguments["partitions_def"] = options.partitions_def
         arguments["automation_condition"] = options.automation_condition
     attributes = {k: v for k, v in _attributes(feature).items() if k != "asset_key"}
