@@ -7,58 +7,21 @@ The server is on the same machine and takes a part of its two cores, for both pr
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
-import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-from resolve import HERE, Cost, best, generate, measure, ours, prepare, ratio
 
-SERVER = HERE.parent / ".tools" / "bin" / "minio"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+from minio_server import Minio  # noqa: E402
+from resolve import HERE, Cost, best, generate, measure, ours, prepare, ratio  # noqa: E402
+
 BUCKET = "bench"
-
-
-@contextlib.contextmanager
-def minio(data: Path) -> Iterator[None]:
-    """A MinIO server with an empty bucket, which this process and its children find by AWS variables."""
-    (data / BUCKET).mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    access, secret = "bench" + secrets.token_hex(8), secrets.token_hex(16)
-    env = {"PATH": os.environ["PATH"], "HOME": str(data), "MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen([SERVER, "server", "--quiet", "--address", address, str(data)], env=env, **quiet)
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": access,
-        "AWS_SECRET_ACCESS_KEY": secret,
-        "AWS_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{address}",
-        "AWS_ALLOW_HTTP": "true",
-    }
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://{address}/minio/health/live", timeout=1)
-                break
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit("MinIO does not start")
-            time.sleep(0.1)
-        yield
-    finally:
-        server.kill()
-        server.wait()
 
 
 def move(store: Path, prefix: str) -> None:
@@ -87,11 +50,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--graphs", nargs="+", default=["simple", "wide"], choices=["simple", "wide"])
     args = parser.parse_args()
-    if not SERVER.exists():
-        raise SystemExit(f"{SERVER.relative_to(HERE.parent)} is missing: run `make setup`")
     print(f"resolve of {args.rows:,} samples on MinIO, best of {args.runs} runs, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'':44} {'seconds':>8} {'CPU s':>8} {'peak MiB':>9} {'MiB read':>9} {'requests':>9}   counts")
-    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder, minio(Path(folder) / "minio"):
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder, Minio(Path(folder) / "minio", BUCKET) as server:
+        os.environ |= server.storage_options()  # for both programs and boto3
         for graph in args.graphs:
             for files in ("metaxy", "sorted"):
                 store, prefix = Path(folder) / f"{graph}-{files}", f"{graph}-{files}"

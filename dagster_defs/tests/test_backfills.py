@@ -9,30 +9,16 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "programs"))
 
-from clips import UPPER, Clips  # noqa: E402
+from clips import TWENTY as IDS  # noqa: E402
+from clips import Clips  # noqa: E402
+from clips import materialize_upper as materialize  # noqa: E402
 
 DAYS = dg.StaticPartitionsDefinition(list("abcd"))
-IDS = [f"{day}{n}" for day in "abcd" for n in range(5)]
 
 
 @pytest.fixture
 def clips(tmp_path, binary):
-    made = Clips(tmp_path / "clips").write(IDS)
-    made.ingest()
-    made.rule()
-    return made
-
-
-def materialize(assets, **arguments):
-    with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            assets,
-            selection=[UPPER],
-            instance=instance,
-            resources={"pipes_client": dg.PipesSubprocessClient()},
-            raise_on_error=False,
-            **arguments,
-        )
+    return Clips.of_four_days(tmp_path / "clips")
 
 
 def made(result):

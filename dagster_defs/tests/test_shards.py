@@ -13,26 +13,19 @@ import pytest
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 sys.path.insert(0, str(PROGRAMS))
 
+from clips import TWENTY as IDS  # noqa: E402
 from clips import UPPER, Clips  # noqa: E402
 
 from metaxy_pipes import Shard, SubprocessShards, metaxy_pipes_assets  # noqa: E402
 from metaxy_pipes.shards import with_flags  # noqa: E402
 
-IDS = [f"{day}{n}" for day in "abcd" for n in range(5)]
 NAMES = ("new", "stale", "orphaned", "processed", "failed")
 SHARDS = 4
 
 
-def project(home, **arguments):
-    made = Clips(home).write(IDS, **arguments)
-    made.ingest()
-    made.rule()
-    return made
-
-
 @pytest.fixture
 def clips(tmp_path, binary):
-    return project(tmp_path / "clips")
+    return Clips.of_four_days(tmp_path / "clips")
 
 
 def upper(result):
@@ -68,7 +61,7 @@ def test_one_materialization_as_by_one_process(clips, tmp_path, materialize):
     (check,) = result.get_asset_check_evaluations()
     assert check.passed and check.metadata["metaxy/processed"].value == 20
 
-    alone = project(tmp_path / "alone")
+    alone = Clips.of_four_days(tmp_path / "alone")
     other = upper(materialize(alone.assets(), selection=[UPPER]))
     assert made.tags["dagster/data_version"] == other.tags["dagster/data_version"]
     assert set(made.metadata) - set(other.metadata) == {"metaxy/shards"}

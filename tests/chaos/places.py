@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
-import socket
 import subprocess
-import time
-import urllib.request
 from pathlib import Path
+
+from minio_server import Minio
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,50 +66,25 @@ class SmallDisk(Place):
             subprocess.run(["umount", "-l", self.disk], check=True)
 
 
-class Minio(Place):
+class MinioPlace(Place):
     """A MinIO server of its own, which is killed and comes back with its data."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.data = folder / "minio"
-        (self.data / "chaos").mkdir(parents=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{probe.getsockname()[1]}"
-        self.access, self.secret = "chaos" + secrets.token_hex(8), secrets.token_hex(16)
+        self.server = Minio(folder / "minio", "chaos")
         self.uri = "s3://chaos/store"
-        common = {"AWS_ACCESS_KEY_ID": self.access, "AWS_SECRET_ACCESS_KEY": self.secret, "AWS_REGION": "us-east-1"}
-        self.environment = {**common, "AWS_ENDPOINT_URL_S3": f"http://{self.address}"}
-        self.storage_options = {**common, "AWS_ENDPOINT_URL": f"http://{self.address}", "AWS_ALLOW_HTTP": "true"}
-        self.server: subprocess.Popen | None = None
+        self.environment = self.server.environment()
+        self.storage_options = self.server.storage_options()
         self.mend()
 
     def break_it(self) -> None:
-        if self.server:
-            self.server.kill()
-            self.server.wait()
-            self.server = None
+        self.server.kill()
 
     def mend(self) -> None:
-        if self.server:
-            return
-        self.server = subprocess.Popen(
-            [ROOT / ".tools/bin/minio", "server", "--quiet", "--address", self.address, str(self.data)],
-            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "MINIO_ROOT_USER": self.access,
-                 "MINIO_ROOT_PASSWORD": self.secret, "MINIO_BROWSER": "off", "MINIO_UPDATE": "off"},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and self.server.poll() is None:
-            try:
-                urllib.request.urlopen(f"http://{self.address}/minio/health/ready", timeout=1)
-                return
-            except OSError:
-                time.sleep(0.05)
-        raise RuntimeError(f"MinIO did not start (exit status {self.server.poll()})")
+        self.server.start()
 
     def close(self) -> None:
         self.break_it()
 
 
-PLACES = {"folder": Place, "disk": SmallDisk, "minio": Minio}
+PLACES = {"folder": Place, "disk": SmallDisk, "minio": MinioPlace}

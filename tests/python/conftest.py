@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from minio_server import Minio
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,70 +25,11 @@ def binary() -> Path:
     return path
 
 
-@dataclass
-class Minio:
-    """A running MinIO server and how to reach it."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str
-
-    def environment(self) -> dict[str, str]:
-        """The AWS variables under which the binary finds this server."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_S3": self.endpoint,
-        }
-
-    def storage_options(self) -> dict[str, str]:
-        """The same for delta-rs."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ALLOW_HTTP": "true",
-        }
-
-
 @pytest.fixture(scope="session")
 def minio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Minio]:
     """A MinIO server with one bucket, `metaxy`, for the whole test session."""
-    server = ROOT / ".tools" / "bin" / "minio"
-    if not server.exists():
-        pytest.fail(".tools/bin/minio is missing: run `make setup`")
-    data = tmp_path_factory.mktemp("minio")
-    (data / "metaxy").mkdir()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    access, secret = "test" + secrets.token_hex(8), secrets.token_hex(16)
-    process = subprocess.Popen(
-        [server, "server", "--quiet", "--address", address, str(data)],
-        env={"PATH": os.environ["PATH"], "HOME": str(data), "MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        wait_until_live(f"http://{address}/minio/health/live", process)
-        yield Minio(f"http://{address}", access, secret)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until_live(url: str, process: subprocess.Popen) -> None:
-    """Returns when the URL answers; fails after a minute, or when the process has ended."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=1)
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"MinIO did not start (exit status {process.poll()})")
+    with Minio(tmp_path_factory.mktemp("minio"), "metaxy") as server:
+        yield server
 
 
 @dataclass

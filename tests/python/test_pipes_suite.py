@@ -18,12 +18,13 @@ import boto3
 import dagster as dg
 import pytest
 from azure.storage.blob import BlobServiceClient
-from conftest import ROOT, Minio, wait_until_live
+from conftest import ROOT, Minio
 from dagster._core.pipes.utils import PipesBlobStoreMessageReader
 from dagster_aws.pipes import PipesS3ContextInjector, PipesS3MessageReader
 from dagster_gcp.pipes import PipesGCSContextInjector, PipesGCSMessageReader
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
+from minio_server import wait_until_live
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what it imports, hundreds

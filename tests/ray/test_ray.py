@@ -17,9 +17,9 @@ from ray_shards import RayShards
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "dagster_defs" / "tests" / "programs"))
 
-from clips import UPPER, Clips  # noqa: E402
+from clips import TWENTY as IDS  # noqa: E402
+from clips import UPPER, Clips, materialize_upper  # noqa: E402
 
-IDS = [f"{day}{n}" for day in "abcd" for n in range(5)]
 SHARDS = 3
 
 
@@ -32,22 +32,11 @@ def cluster():
 
 @pytest.fixture
 def clips(tmp_path):
-    made = Clips(tmp_path / "clips").write(IDS)
-    made.ingest()
-    made.rule()
-    return made
+    return Clips.of_four_days(tmp_path / "clips")
 
 
 def materialize(clips, **arguments):
-    assets = clips.assets(shards=SHARDS, shard_launcher=RayShards(options={"num_cpus": 1}), **arguments)
-    with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            assets,
-            selection=[UPPER],
-            instance=instance,
-            resources={"pipes_client": dg.PipesSubprocessClient()},
-            raise_on_error=False,
-        )
+    return materialize_upper(clips.assets(shards=SHARDS, shard_launcher=RayShards(options={"num_cpus": 1}), **arguments))
 
 
 def upper(result):

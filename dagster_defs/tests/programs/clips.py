@@ -15,6 +15,8 @@ import dagster as dg  # noqa: E402
 
 from metaxy_pipes import Command, metaxy_pipes_assets  # noqa: E402
 
+DAYS = "abcd"
+TWENTY = [f"{day}{n}" for day in DAYS for n in range(5)]
 BINARY = PROJECT / "bin" / "metaxy-pipes"
 RAW, UPPER = dg.AssetKey(["clips", "raw"]), dg.AssetKey(["clips", "upper"])
 FEATURES = """
@@ -62,6 +64,14 @@ class Clips:
         self.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return self
 
+    @staticmethod
+    def of_four_days(home, **arguments):
+        """A project with five clips of each of four days, fed and not yet computed."""
+        made = Clips(home).write(TWENTY, **arguments)
+        made.ingest()
+        made.rule()
+        return made
+
     def rule(self, **rules):
         """Says what happens at some samples from now on, and forgets the earlier calls."""
         self.rules.write_text(json.dumps(rules))
@@ -107,3 +117,16 @@ class Clips:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+
+def materialize_upper(assets, **arguments):
+    """Materializes clips/upper in an instance of its own, without raising, and returns Dagster's result."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            assets,
+            selection=[UPPER],
+            instance=instance,
+            resources={"pipes_client": dg.PipesSubprocessClient()},
+            raise_on_error=False,
+            **arguments,
+        )
