@@ -24,6 +24,10 @@ demo: .venv/.done build ## the main job on real input: videos through real Dagst
 dev: .venv/.done build ## the same example in Dagster's web interface, on port 3000
 	$(PYTHON) examples/video/dev.py
 
+.PHONY: pictures
+pictures: .venv/.pictures.done .tools/bin/.done build ## docs/images anew: the example in Dagster's web interface, in the Chromium of this machine
+	$(PYTHON) examples/video/pictures.py
+
 .PHONY: test
 test: lint test-go test-python test-cross ## everything that CI runs
 
@@ -110,7 +114,11 @@ setup: .venv/.done .tools/bin/.done .tools/emulators.done ## install the tools a
 	@touch $@
 
 .venv/.ray.done: .venv/.done
-	.tools/uv/bin/uv sync --locked --quiet --group ray
+	.tools/uv/bin/uv sync --locked --quiet --inexact --group ray
+	@touch $@
+
+.venv/.pictures.done: .venv/.done
+	.tools/uv/bin/uv sync --locked --quiet --inexact --group pictures
 	@touch $@
 
 .tools/uv/.done:

@@ -127,7 +127,7 @@ func rounded(x float64) float64 { return math.Round(x*1000) / 1000 }
 
 // describeTable adds where the table is, its columns, and the given rows of it.
 func (j *job) describeTable(ctx context.Context, snap store.Snapshot, md pipes.Metadata, last []store.RowRef) error {
-	md["dagster/uri"] = pipes.Path(snap.URI())
+	md["dagster/uri"] = pipes.Text(snap.URI()) // a text, since Dagster shows no path as an asset's storage
 	md["metaxy/store"] = pipes.JSON(storeInfo(j.store).Table(snap.URI()))
 	p, err := preview.Of(ctx, snap, j.f, last)
 	if err != nil {

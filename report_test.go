@@ -66,7 +66,7 @@ func TestMaterialization(t *testing.T) {
 			t.Errorf("%s is %s, want %s", name, got, want)
 		}
 	}
-	for name, kind := range map[string]string{"dagster/uri": "path:", "dagster/table": "table:", "dagster/column_schema": "table_schema:",
+	for name, kind := range map[string]string{"dagster/uri": "text:", "dagster/table": "table:", "dagster/column_schema": "table_schema:",
 		"metaxy/duration_seconds": "float:", "metaxy/samples_per_second": "float:"} {
 		if got := raw(got[0]["metadata"], name); !strings.HasPrefix(got, kind) {
 			t.Errorf("%s is %s, want %s", name, got, kind)

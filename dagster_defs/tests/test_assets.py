@@ -35,7 +35,7 @@ def test_a_feature_with_a_processor_is_computed(description):
 def test_columns_and_lineage(description):
     metadata = spec_of(description, CROP).metadata
     assert metadata["metaxy/feature"] == "video/crop"
-    assert metadata["dagster/uri"] == dg.MetadataValue.path("s3://films/video/crop.delta")
+    assert metadata["dagster/uri"] == dg.MetadataValue.text("s3://films/video/crop.delta")
     schema = metadata["dagster/column_schema"]
     assert [(c.name, c.type, c.description) for c in schema.columns] == [
         ("id", "string", None),

@@ -31,6 +31,7 @@ class Studio:
     home: Path
     crop_size: int = 160
     max_failed: int = 0
+    store: str | None = None  # None is a folder of the studio
 
     @property
     def data(self) -> Path:
@@ -55,7 +56,7 @@ class Studio:
     @property
     def command(self) -> Command:
         """The example's binary with its settings."""
-        return Command.of(BINARY, store=self.home / "store", env=self.environment)
+        return Command.of(BINARY, store=self.store or self.home / "store", env=self.environment)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -68,8 +69,8 @@ class Studio:
         }
 
 
-def assets(studio: Studio) -> list[Any]:
-    """The list of videos, the feature that it feeds, and all that is computed from it."""
+def assets(studio: Studio, **more: Any) -> list[Any]:
+    """The list of videos, the feature that it feeds, and all that is computed from it; `more` goes to `metaxy_pipes_assets`."""
     if not BINARY.exists():
         raise FileNotFoundError(f"{BINARY.relative_to(PROJECT)} is missing; build it with: {BUILD}")
     command = studio.command
@@ -88,6 +89,7 @@ def assets(studio: Studio) -> list[Any]:
         processors={"transcript": (sys.executable, str(HERE / "transcribe.py"))},
         run_args=("--orphaned", "delete", "--max-failed", str(studio.max_failed)),
         one_process=True,
+        **more,
     )
     return [video_files, *features]
 

@@ -25,8 +25,8 @@ class EventExtras:
         asset = result.asset_key if isinstance(result.asset_key, dg.AssetKey) else key
         metadata = dict(result.metadata or {})
         uri = metadata.get(URI)
-        if isinstance(uri, dg.PathMetadataValue) and uri.path:
-            metadata.update(link(self.store_link, uri.path))
+        if isinstance(uri, dg.TextMetadataValue) and uri.text:
+            metadata.update(link(self.store_link, uri.text))
         return dg.MaterializeResult(
             asset_key=result.asset_key,
             metadata=metadata,

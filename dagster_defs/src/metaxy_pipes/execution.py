@@ -129,10 +129,10 @@ def failure(capture: Capture, err: BaseException) -> dg.Failure:
     status = exit_status(err, capture.exception_name)
     reports = capture.reports
     lines = [f"{type(err).__name__}: {err}" if status is None else headline(status)]
-    if capture.exception:
-        lines.append(capture.exception)
-    lines += [str(report) for report in reports]
     failures = [f"{r.feature} {f}" for r in reports for f in r.failures]
+    if capture.exception:  # whose further lines are the first failed samples
+        lines.append(capture.exception.splitlines()[0] if failures else capture.exception)
+    lines += [str(report) for report in reports]
     if failures:
         total = sum(r.counts.get("failed", 0) for r in reports)
         lines.append(f"Failed samples ({min(len(failures), SHOWN_FAILURES)} of {max(total, len(failures))}):")

@@ -124,7 +124,7 @@ def _metadata(feature: Feature, key_of: KeyOf, options: SpecOptions, computed: b
         metadata["metaxy/info"] = dg.MetadataValue.json(dict(feature.info))
     schema, lineage = column_schema(feature), column_lineage(feature, key_of)
     if feature.table_uri is not None:
-        metadata["dagster/uri"] = dg.MetadataValue.path(feature.table_uri)
+        metadata["dagster/uri"] = dg.MetadataValue.text(feature.table_uri)
         metadata.update(link(options.store_link, feature.table_uri))
     if schema is not None:
         metadata["dagster/column_schema"] = schema

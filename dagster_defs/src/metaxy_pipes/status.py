@@ -57,7 +57,7 @@ class Status:
             if (count := getattr(self, name)) is not None:
                 values[f"metaxy/{name}"] = count
         if self.uri:
-            values["dagster/uri"] = dg.MetadataValue.path(self.uri)
+            values["dagster/uri"] = dg.MetadataValue.text(self.uri)
         if self.store:
             values["metaxy/store"] = dg.MetadataValue.json(dict(self.store))
         if self.columns:
