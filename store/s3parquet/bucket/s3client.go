@@ -19,8 +19,10 @@ import (
 
 // newClient returns the client that the options and the usual AWS sources describe, whose requests are counted.
 func newClient(ctx context.Context, o S3Options, m *meter) (*s3.Client, error) {
+	var source *credentialSource // nil until the sources are known
 	load := []func(*config.LoadOptions) error{
-		config.WithRetryer(newRetryer()),
+		config.WithRetryer(newRetryer(func() bool { return source.renew() })),
+		config.WithCredentialsCacheOptions(renewEarly),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithDialerOptions(func(d *net.Dialer) { d.Timeout = dialTimeout })),
 		config.WithLogger(logging.Nop{}), // what matters is in the errors
 	}
@@ -37,6 +39,10 @@ func newClient(ctx context.Context, o S3Options, m *meter) (*s3.Client, error) {
 			return nil, fmt.Errorf("read AWS configuration (AWS_CA_BUNDLE is %q): %w", bundle, err)
 		}
 		return nil, fmt.Errorf("read AWS configuration: %w", err)
+	}
+	if cache, ok := cfg.Credentials.(*aws.CredentialsCache); ok {
+		source = &credentialSource{cache: cache}
+		cfg.Credentials = source
 	}
 	client := s3.NewFromConfig(cfg, func(c *s3.Options) {
 		if o.Endpoint != "" {

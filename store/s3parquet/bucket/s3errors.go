@@ -48,8 +48,8 @@ func (b *S3) explain(op, name string, err error) error {
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		return pathError(contextError(err))
 	case strings.Contains(err.Error(), "get credentials"): // with a status of who was asked for them
-		return pathError(fmt.Errorf("%w: no usable AWS credentials for bucket %q at %s: set AWS_ACCESS_KEY_ID and "+
-			"AWS_SECRET_ACCESS_KEY, a profile or a role", fs.ErrPermission, b.name, b.service()))
+		return pathError(fmt.Errorf("%w: no usable AWS credentials for bucket %q at %s: %s", fs.ErrPermission, b.name, b.service(),
+			credentialAdvice(err)))
 	case code == "NoSuchBucket":
 		return fmt.Errorf("%s %s: there is no bucket %q at %s: create it, or correct the store's location",
 			op, b.URI(name), b.name, b.service())
@@ -62,7 +62,7 @@ func (b *S3) explain(op, name string, err error) error {
 	case code == "RequestTimeTooSkewed":
 		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the clock of this machine, which is too far from "+
 			"the service's", fs.ErrPermission, b.name, b.service(), code))
-	case http == 401 || http == 403:
+	case http == 401 || http == 403 || http == 400 && expired(err):
 		return pathError(fmt.Errorf("%w: bucket %q at %s answers %s: check the credentials, their expiry, and that they "+
 			"allow %s", fs.ErrPermission, b.name, b.service(), code, actionOf(op)))
 	case http == 301 || http == 307 || code == "AuthorizationHeaderMalformed":

@@ -28,14 +28,16 @@ const dialTimeout = 5 * time.Second
 type retryer struct {
 	*retry.Standard
 	reached *atomic.Bool // the service has answered something
+	renew   func() bool  // gets other credentials, if there are any
 	failed  atomic.Int32 // attempts that did not get to the service while it was not reached
 }
 
-// newRetryer returns what makes a retryer for each client; all know whether the service was reached.
-func newRetryer() func() aws.Retryer {
+// newRetryer returns what makes a retryer for each client; all know whether the service was reached. When credentials have
+// expired, it asks renew for others.
+func newRetryer(renew func() bool) func() aws.Retryer {
 	reached := &atomic.Bool{}
 	return func() aws.Retryer {
-		return &retryer{reached: reached, Standard: retry.NewStandard(func(o *retry.StandardOptions) {
+		return &retryer{reached: reached, renew: renew, Standard: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = attempts, maxPause
 		})}
 	}
@@ -51,7 +53,7 @@ func (r *retryer) IsErrorRetryable(err error) bool {
 	if !r.reached.Load() && errors.As(err, &dial) && dial.Op == "dial" {
 		return !dial.Timeout() && r.failed.Add(1) < firstAttempts
 	}
-	return r.Standard.IsErrorRetryable(err)
+	return expired(err) && r.renew() || r.Standard.IsErrorRetryable(err)
 }
 
 // GetAttemptToken implements aws.RetryerV2. What it returns is called with the outcome of the attempt.

@@ -26,7 +26,7 @@ func TestRetries(t *testing.T) {
 		return fmt.Errorf("list: %w", &smithyhttp.RequestSendError{Err: &net.OpError{Op: "dial", Err: cause}})
 	}
 	refused, slow := dial(errors.New("connection refused")), dial(timeout{})
-	another := newRetryer()
+	another := newRetryer(func() bool { return false })
 	r := another().(aws.RetryerV2)
 	tries := 1
 	for r.IsErrorRetryable(refused) {
