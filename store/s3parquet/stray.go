@@ -21,7 +21,11 @@ func (s *Store) Stray(ctx context.Context, key feature.Key, before time.Time) (f
 	if err != nil {
 		return 0, 0, fmt.Errorf("feature %s: %w", key, err)
 	}
-	known, dir := v.Known(), t.Path+"/"
+	known, err := v.Known()
+	if err != nil {
+		return 0, 0, fmt.Errorf("feature %s: %w", key, err)
+	}
+	dir := t.Path + "/"
 	for o, err := range s.bucket.List(ctx, dir, "") {
 		if err != nil {
 			return 0, 0, fmt.Errorf("list the files of feature %s: %w", key, err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 )
 
 // orderKey and orderCommit are the entry in the footer of a checkpoint by which it says that its add rows stand in
@@ -39,7 +40,11 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 		if err != nil {
 			return err
 		}
-		footer, err := decodeCheckpoint(body, func(a *action) error {
+		want := wholeCheckpoint
+		if len(parts) == 1 {
+			want = withoutTombstones
+		}
+		footer, err := decodeCheckpoint(body, want, func(a *action) error {
 			if a.Add != nil {
 				adds = append(adds, a.Add)
 				return nil
@@ -52,6 +57,9 @@ func (t *Table) readCheckpoint(ctx context.Context, r *replay, parts []logFile) 
 		ordered = ordered && footer.ordered
 		if footer.removal != nil && len(parts) == 1 {
 			r.snapshot.Removal = *footer.removal
+		}
+		if want == withoutTombstones && footer.removes >= 0 {
+			r.snapshot.older = laterRemoves(uri, body)
 		}
 	}
 	if !ordered {
@@ -85,29 +93,64 @@ func (t *Table) readPart(ctx context.Context, f logFile) ([]byte, error) {
 type checkpointFooter struct {
 	ordered bool   // its adds are in commit order
 	removal *int64 // Snapshot.Removal; nil means not known
+	removes int64  // the first row from which on there are tombstones alone; -1 if it does not say
 }
 
-// decodeCheckpoint calls fn for each action in a checkpoint file.
-func decodeCheckpoint(body []byte, fn func(*action) error) (footer checkpointFooter, err error) {
+// footerOf reads what a checkpoint says of itself. What makes no sense is not said.
+func footerOf(f *columnar.File) checkpointFooter {
+	order, _ := f.Note(orderKey)
+	footer := checkpointFooter{ordered: order == orderCommit, removes: -1}
+	if text, ok := f.Note(removalKey); ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+			footer.removal = &n
+		}
+	}
+	if text, ok := f.Note(removesKey); ok {
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 && n <= f.NumRows() {
+			footer.removes = n
+		}
+	}
+	return footer
+}
+
+// A checkpointPart is what is wanted of a checkpoint.
+type checkpointPart int
+
+const (
+	wholeCheckpoint   checkpointPart = iota
+	withoutTombstones                // those that stand by themselves
+	tombstones                       // those alone
+)
+
+// rows returns the rows of a part: from one on, and up to another one.
+func (p checkpointPart) rows(f *columnar.File, footer checkpointFooter) (from, to int64) {
+	switch all := f.NumRows(); {
+	case p == withoutTombstones && footer.removes >= 0:
+		return 0, footer.removes
+	case p == tombstones && footer.removes >= 0:
+		return footer.removes, all
+	case p == tombstones:
+		return all, all
+	default:
+		return 0, all
+	}
+}
+
+// decodeCheckpoint calls fn for each action in a part of a checkpoint file.
+func decodeCheckpoint(body []byte, part checkpointPart, fn func(*action) error) (checkpointFooter, error) {
 	f, err := openCheckpoint(body)
 	if err != nil {
-		return footer, err
+		return checkpointFooter{}, err
 	}
-	err = readRecords(f, int64(len(body)), func(record map[string]any) error {
+	footer := footerOf(f)
+	from, to := part.rows(f, footer)
+	return footer, readRecords(f, int64(len(body)), from, to, func(record map[string]any) error {
 		a, err := actionFromRecord(record)
 		if err != nil {
 			return err
 		}
 		return fn(a)
 	})
-	order, _ := f.Note(orderKey)
-	footer.ordered = order == orderCommit
-	if text, ok := f.Note(removalKey); ok {
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
-			footer.removal = &n
-		}
-	}
-	return footer, err
 }
 
 // record gives access to the members of an action in a checkpoint. Members that are missing or of another type have

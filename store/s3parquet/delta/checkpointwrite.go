@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"regexp"
 	"slices"
@@ -75,36 +76,43 @@ type lastCheckpoint struct {
 	NumOfAddFiles int64 `json:"numOfAddFiles"`
 }
 
-// checkpointInterval is how many commits apart checkpoints are, unless the table says otherwise.
+// checkpointInterval is how many commits apart the checkpoints of a table of few files are, unless the table says otherwise.
 const checkpointInterval = 10
+
+// intervalFiles is from how many files on checkpoints are twice as far apart, and again at each doubling: every one names
+// all files, and a hundred of them cost a reader more than a commit does.
+const intervalFiles = 2000
 
 // checkpointDue reports whether a checkpoint belongs after this version.
 func (s *Snapshot) checkpointDue() bool {
 	interval := int64(checkpointInterval)
 	if n, err := strconv.ParseInt(s.MetaData.Configuration["delta.checkpointInterval"], 10, 64); err == nil && n > 0 {
 		interval = n
+	} else {
+		for files := len(s.Files); files >= intervalFiles; files /= 2 {
+			interval *= 2
+		}
 	}
 	return (s.Version+1)%interval == 0
 }
 
 // Checkpoint writes the state of a snapshot as a checkpoint, so that readers need not read the commits before it.
 func (t *Table) Checkpoint(ctx context.Context, s *Snapshot) error {
-	rows := s.checkpointRows(time.Now())
-	var body bytes.Buffer
-	w := parquet.NewGenericWriter[checkpointRow](&body,
-		parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit),
-		parquet.KeyValueMetadata(removalKey, strconv.FormatInt(s.Removal, 10)))
-	if _, err := w.Write(rows); err != nil {
+	removed, err := s.Tombstones()
+	if err != nil {
 		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
 	}
-	if err := w.Close(); err != nil {
+	rows := s.checkpointRows()
+	removes := removeRows(removed, time.Now().Add(-s.retention()))
+	var body bytes.Buffer
+	if err := encodeCheckpoint(&body, s.Removal, rows, removes); err != nil {
 		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
 	}
 	size := int64(body.Len())
 	if _, err := t.Bucket.Put(ctx, t.logPath(checkpointName(s.Version)), &body); err != nil {
 		return fmt.Errorf("write checkpoint %d of %s: %w", s.Version, t.URI(), err)
 	}
-	hint, err := json.Marshal(lastCheckpoint{s.Version, int64(len(rows)), size, int64(len(s.Files))})
+	hint, err := json.Marshal(lastCheckpoint{s.Version, int64(len(rows) + len(removes)), size, int64(len(s.Files))})
 	if err != nil {
 		return err
 	}
@@ -117,8 +125,26 @@ func (t *Table) Checkpoint(ctx context.Context, s *Snapshot) error {
 	return nil
 }
 
+// encodeCheckpoint writes a checkpoint: what tells the state, and then the tombstones in row groups of their own.
+func encodeCheckpoint(out io.Writer, removal int64, rows, removes []checkpointRow) error {
+	w := parquet.NewGenericWriter[checkpointRow](out,
+		parquet.Compression(&parquet.Snappy), parquet.KeyValueMetadata(orderKey, orderCommit),
+		parquet.KeyValueMetadata(removalKey, strconv.FormatInt(removal, 10)),
+		parquet.KeyValueMetadata(removesKey, strconv.Itoa(len(rows))))
+	if _, err := w.Write(rows); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if _, err := w.Write(removes); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
 // checkpointRows returns the state of a snapshot as actions, the files in commit order.
-func (s *Snapshot) checkpointRows(now time.Time) []checkpointRow {
+func (s *Snapshot) checkpointRows() []checkpointRow {
 	p, m := s.Protocol, s.MetaData
 	rows := []checkpointRow{
 		{Protocol: &checkpointProtocol{p.MinReaderVersion, p.MinWriterVersion, p.ReaderFeatures, p.WriterFeatures}},
@@ -137,9 +163,15 @@ func (s *Snapshot) checkpointRows(now time.Time) []checkpointRow {
 		}
 		rows = append(rows, checkpointRow{Add: add})
 	}
-	for _, name := range slices.Sorted(maps.Keys(s.removed)) {
-		r := s.removed[name]
-		if r.expired(now.Add(-s.retention())) {
+	return rows
+}
+
+// removeRows returns the tombstones that are not expired before a time as actions.
+func removeRows(removed map[string]*Remove, before time.Time) []checkpointRow {
+	var rows []checkpointRow
+	for _, name := range slices.Sorted(maps.Keys(removed)) {
+		r := removed[name]
+		if r.expired(before) {
 			continue
 		}
 		rows = append(rows, checkpointRow{Remove: &checkpointRemove{Path: r.Path, DeletionTimestamp: r.DeletionTimestamp,

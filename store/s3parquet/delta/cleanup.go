@@ -18,7 +18,11 @@ func (t *Table) NeededSince(ctx context.Context, s *Snapshot, since time.Time) (
 	for _, f := range s.Files {
 		needed[f.Name] = true
 	}
-	for name, r := range s.removed {
+	removed, err := s.Tombstones()
+	if err != nil {
+		return nil, err
+	}
+	for name, r := range removed {
 		if !r.expired(since) {
 			needed[name] = true
 		}
@@ -80,7 +84,12 @@ func (t *Table) ExpiredLog(ctx context.Context, s *Snapshot, before, now time.Ti
 	if len(old) == 0 {
 		return nil, nil
 	}
-	return old, t.readCheckpoint(ctx, replayFrom(nil), base) // everything will depend on it
+	r := replayFrom(nil) // everything will depend on it
+	if err := t.readCheckpoint(ctx, r, base); err != nil {
+		return nil, err
+	}
+	_, err = r.snapshot.Tombstones()
+	return old, err
 }
 
 // oldCheckpoint returns the parts of the newest checkpoint that was written before a time, nil if there is none.

@@ -42,13 +42,17 @@ func openCheckpoint(body []byte) (*columnar.File, error) {
 	return f, nil
 }
 
-// readRecords calls fn for each row of a checkpoint. A group is a map[string]any, a LIST an []any, a MAP a map[string]any by its
+// readRecords calls fn for the rows of a checkpoint from one on, up to another one. A group is a map[string]any, a LIST an []any, a MAP a map[string]any by its
 // keys, an integer an int64; what is null is nil or, in a group, not there. Texts share memory with each other.
-func readRecords(f *columnar.File, size int64, fn func(record map[string]any) error) error {
+func readRecords(f *columnar.File, size, from, to int64, fn func(record map[string]any) error) error {
 	left := maxCheckpoint + maxCheckpointRatio*size
 	for batch, err := range f.Scan(context.Background(), store.Query{}, 0, checkpointSchema(f.Schema())) {
 		if err != nil {
 			return fmt.Errorf("checkpoint: %w", err)
+		}
+		first := int64(batch.First)
+		if first >= to {
+			break
 		}
 		for _, column := range batch.Columns() {
 			left -= memoryOf(column.Data())
@@ -57,7 +61,7 @@ func readRecords(f *columnar.File, size int64, fn func(record map[string]any) er
 			return fmt.Errorf("%w: damaged checkpoint: its %d bytes have more than %d in memory", store.ErrCorrupt, size,
 				maxCheckpoint+maxCheckpointRatio*size)
 		}
-		for row := range int(batch.NumRows()) {
+		for row := int(max(from-first, 0)); row < int(min(to-first, batch.NumRows())); row++ {
 			record := make(map[string]any, 1)
 			for i, field := range batch.Schema().Fields() {
 				if v := recordValue(batch.Column(i), row); v != nil {

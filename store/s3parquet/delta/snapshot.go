@@ -24,8 +24,9 @@ type Snapshot struct {
 	Removal int64
 
 	columns *structType
-	removed map[string]*Remove // by name, those that a checkpoint has to keep
-	last    logFile            // the newest commit in the log, to notice a table that was made anew
+	removed map[string]*Remove                 // by name, those that a checkpoint has to keep
+	older   func() (map[string]*Remove, error) // more of them, of files that may have been added again; nil for none
+	last    logFile                            // the newest commit in the log, to notice a table that was made anew
 }
 
 // A File is a data file of a table.
@@ -37,15 +38,19 @@ type File struct {
 }
 
 // Known returns the names of the data files of this version, and of those of earlier ones that readers may still want.
-func (s *Snapshot) Known() map[string]bool {
-	known := make(map[string]bool, len(s.Files)+len(s.removed))
+func (s *Snapshot) Known() (map[string]bool, error) {
+	removed, err := s.Tombstones()
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(s.Files)+len(removed))
 	for _, f := range s.Files {
 		known[f.Name] = true
 	}
-	for name := range s.removed {
+	for name := range removed {
 		known[name] = true
 	}
-	return known
+	return known, nil
 }
 
 // Required returns the columns that may not hold nulls.
