@@ -48,7 +48,7 @@ test-python: .venv/.done .tools/bin/.done .tools/emulators.done build ## the tes
 .PHONY: test-k8s
 test-k8s: .venv/.done .tools/bin/.done build ## examples/kubernetes on the one-node cluster of KUBECONFIG; K8S_IMPORT brings an image's tar file to it
 	@test -n "$(KUBECONFIG)" -a -n "$(K8S_IMPORT)" || { echo "test-k8s: set KUBECONFIG and K8S_IMPORT (such as: kind load image-archive)"; exit 1; }
-	PYTHONPATH=tests/kubernetes $(PYTHON) -m pytest tests/kubernetes
+	PYTHONPATH=tests/kubernetes:dagster_defs/src $(PYTHON) -m pytest tests/kubernetes
 
 .PHONY: test-ray
 test-ray: .venv/.done .venv/.ray.done build ## examples/ray on a Ray of this machine

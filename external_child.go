@@ -18,8 +18,6 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
-
-	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 )
 
 const (
@@ -99,7 +97,7 @@ func childEnv(environ, patterns []string) []string {
 				wanted = true
 			}
 		}
-		if wanted && name != pipes.ContextVar && name != pipes.MessagesVar {
+		if wanted && !isPipesVar(name) {
 			out = append(out, kv)
 		}
 	}

@@ -180,7 +180,7 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	o := options(e, f)
 	var results Results
 	opts := &pipes.Options{
-		Params: pipes.AnyParams{pipes.EnvParams{}, p.bootstrap},
+		Params: pipes.AnyParams{pipesParams(), p.bootstrap},
 		Log:    e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
 		ExitStatus: func(error) int { return cli.ExitInterrupted },
 	}
@@ -243,7 +243,7 @@ func tell(ctx context.Context, payload any, failed error) error {
 
 // launched reports whether Dagster launched this process.
 func launched() bool {
-	_, _, err := pipes.EnvParams{}.LoadParams()
+	_, _, err := pipesParams().LoadParams()
 	return !errors.Is(err, pipes.ErrNotPipes)
 }
 

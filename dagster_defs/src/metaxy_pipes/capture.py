@@ -21,10 +21,18 @@ READER_ATTRIBUTES = ("message_reader", "_message_reader")
 
 
 class Capture:
-    """What was reported in one session."""
+    """What was reported in one session.
 
-    def __init__(self) -> None:
+    Args:
+        restartable: whether another process may go on in the session when one has failed. Then that one failed is not told to
+            Dagster, for which it would end the session, before `release`.
+
+    """
+
+    def __init__(self, restartable: bool = False) -> None:
+        self._restartable = restartable
         self._handler: Any = None
+        self._held: Any = None
         self.exception: str | None = None
         self.exception_name: str | None = None
 
@@ -37,6 +45,25 @@ class Capture:
     def reports(self) -> list[Report]:
         """The runner's own reports that have arrived."""
         return parse_reports(self._handler.get_custom_messages()) if self._handler else []
+
+    def release(self) -> None:
+        """Tells Dagster how the last process has failed, if it has: no other one comes."""
+        held, self._held = self._held, None
+        if held is not None:
+            self._handler.handle_message(held)
+
+    def note(self, message: Any) -> bool:
+        """Notes what a message says of a process's beginning and end; returns whether Dagster is to be told now."""
+        if message.get("method") == "opened":
+            self.exception = self.exception_name = self._held = None
+        exception = (message.get("params") or {}).get("exception") if message.get("method") == "closed" else None
+        if not exception:
+            return True
+        self.exception = str(exception.get("message", "")).strip()
+        self.exception_name = exception.get("name")
+        if self._restartable:
+            self._held = message
+        return not self._restartable
 
     def listen(self, reader: PipesMessageReader) -> PipesMessageReader:
         """A copy of a reader whose session is remembered here."""
@@ -56,7 +83,7 @@ class Capture:
 
 
 class _Listening:
-    """A message handler that notes the exception of `closed` and passes every message on."""
+    """A message handler that lets a capture note each message before it is passed on."""
 
     def __init__(self, handler: Any, capture: Capture) -> None:
         self._handler = handler
@@ -66,12 +93,8 @@ class _Listening:
         return getattr(self._handler, name)
 
     def handle_message(self, message: Any) -> None:
-        if message.get("method") == "closed":
-            exception = (message.get("params") or {}).get("exception")
-            if exception:
-                self._capture.exception = str(exception.get("message", "")).strip()
-                self._capture.exception_name = exception.get("name")
-        self._handler.handle_message(message)
+        if self._capture.note(message):
+            self._handler.handle_message(message)
 
 
 def capturing(client: Any) -> tuple[Any, Capture | None]:

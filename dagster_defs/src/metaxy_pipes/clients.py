@@ -12,7 +12,7 @@ import dagster as dg
 # The clients that have a short name; others are named by their dotted path. The second is the extra to install.
 CLIENTS = {
     "subprocess": ("dagster.PipesSubprocessClient", ""),
-    "k8s": ("dagster_k8s.PipesK8sClient", "k8s"),
+    "k8s": ("metaxy_pipes.k8s.K8sClient", "k8s"),
     "docker": ("dagster_docker.PipesDockerClient", "docker"),
     "ecs": ("metaxy_pipes.ecs.EcsCommandClient", "aws"),
 }

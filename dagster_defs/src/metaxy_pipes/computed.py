@@ -88,6 +88,8 @@ class Builder:
             return self.run.shard_launcher
         if isinstance(client, dg.PipesSubprocessClient):
             return SubprocessShards.of(client)
+        if callable(of := getattr(client, "shard_launcher", None)):
+            return of(**self.client_args())
         raise dg.DagsterInvalidDefinitionError(
             f"{self.run.shards} shards by a {type(client).__name__}: give shard_launcher, which starts them"
         )

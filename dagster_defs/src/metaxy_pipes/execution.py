@@ -20,6 +20,20 @@ EXIT_SETUP = 4
 SHOWN_FAILURES = 10
 
 
+class ProcessFailure(Exception):
+    """How a process ended that did not end well, in words that are worth reading beside its exit status.
+
+    Args:
+        message: what has become of it.
+        status: its exit status, None if it has none.
+
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def run_pipes(
     context: dg.AssetExecutionContext,
     client: Any,
@@ -129,6 +143,8 @@ def failure(capture: Capture, err: BaseException) -> dg.Failure:
     status = exit_status(err, capture.exception_name)
     reports = capture.reports
     lines = [f"{type(err).__name__}: {err}" if status is None else headline(status)]
+    if status is not None and isinstance(err, ProcessFailure):
+        lines.append(str(err))
     failures = [f"{r.feature} {f}" for r in reports for f in r.failures]
     if capture.exception:  # whose further lines are the first failed samples
         lines.append(capture.exception.splitlines()[0] if failures else capture.exception)
@@ -145,6 +161,8 @@ def exit_status(err: BaseException, reported: str | None = None) -> int | None:
 
     None if neither tells.
     """
+    if isinstance(err, ProcessFailure) and err.status is not None:
+        return err.status
     if found := re.search(r"failed with code (-?\d+)|'StatusCode': (\d+)|[Ee]xit code:? (\d+)", str(err)):
         return int(next(filter(None, found.groups())))
     return {"SamplesError": EXIT_SAMPLES, "SetupError": EXIT_SETUP}.get(reported or "")

@@ -132,7 +132,11 @@ def run_shards(
         with ExitStack() as sessions:
             for index in range(count):
                 shards.append(_open(sessions, context, launcher, command, index, count, extras, env, cwd))
-            launcher.run(context, shards)
+            try:
+                launcher.run(context, shards)
+            finally:
+                for shard in shards:
+                    shard.capture.release()
     except dg.DagsterExecutionInterruptedError:
         yield from observations(context, _Merged(shards), events)
         raise
@@ -216,7 +220,7 @@ def _open(
     cwd: str | None,
 ) -> Shard:
     """A shard with a session of its own, which ends with the stack."""
-    capture = Capture()
+    capture = Capture(restartable=True)
     reader = capture.listen(launcher.message_reader)
     session = sessions.enter_context(
         open_pipes_session(
@@ -262,12 +266,18 @@ def _require_reports(context: dg.AssetExecutionContext, shards: Sequence[Shard])
 
 def _merge(final: Result, shards: Sequence[Shard]) -> Result:
     """The last report of a feature or check, with the sums of the shards'."""
-    results = [r for s in shards for r in s.capture.results]
     if isinstance(final, dg.MaterializeResult):
-        parts = [r for r in results if isinstance(r, dg.MaterializeResult) and r.asset_key == final.asset_key]
-        return merged_materialization(final, parts, len(shards))
+        parts = [part for s in shards if (part := _last(s, final)) is not None]
+        told = merged_reports([r for r in s.capture.reports if r.asset_key == final.asset_key] for s in shards)
+        return merged_materialization(final, parts, len(shards), told[0] if told else None)
     if isinstance(final, dg.AssetCheckResult):
-        same = (final.asset_key, final.check_name)
-        parts = [r for r in results if isinstance(r, dg.AssetCheckResult) and (r.asset_key, r.check_name) == same]
-        return merged_check(final, parts)
+        return merged_check(final, [part for s in shards if (part := _last(s, final)) is not None])
     return final
+
+
+def _last(shard: Shard, final: Result) -> Any:
+    """What a shard has reported of the same thing; the last word, if its process was started again."""
+    same = [r for r in shard.capture.results if type(r) is type(final) and r.asset_key == final.asset_key]
+    if isinstance(final, dg.AssetCheckResult):
+        same = [r for r in same if isinstance(r, dg.AssetCheckResult) and r.check_name == final.check_name]
+    return same[-1] if same else None
