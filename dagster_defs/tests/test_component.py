@@ -1,6 +1,9 @@
 """The Component: a folder with a defs.yaml becomes assets that run, and what `dg scaffold` writes loads as it is."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -58,3 +61,45 @@ def test_an_unknown_attribute_is_refused(binary: str) -> None:
     while error is not None:
         told, error = told + str(error), error.__cause__ or error.__context__
     assert "fetures" in told
+
+
+PROJECT_FILE = """
+[project]
+name = "films"
+version = "0"
+[tool.dg]
+directory_type = "project"
+[tool.dg.project]
+root_module = "films"
+"""
+DEFINITIONS = """
+from pathlib import Path
+from dagster import definitions, load_from_defs_folder
+
+@definitions
+def defs():
+    return load_from_defs_folder(path_within_project=Path(__file__).parent)
+"""
+
+
+def test_the_dg_program_scaffolds_it(binary: str, tmp_path: Path) -> None:
+    """`dg` finds the Component by its entry point, writes the folder, and lists the assets that it loads from there."""
+    (tmp_path / "pyproject.toml").write_text(PROJECT_FILE)
+    module = tmp_path / "src" / "films"
+    (module / "defs").mkdir(parents=True)
+    (module / "__init__.py").touch()
+    (module / "definitions.py").write_text(DEFINITIONS)
+
+    def dg_program(*words: str) -> str:
+        program = Path(sys.executable).with_name("dg")
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src")}
+        done = subprocess.run([program, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+    dg_program("scaffold", "defs", TYPE, "notes", "--binary", binary, "--store", "rows")
+    written = module / "defs" / "notes"
+    assert sorted(p.name for p in written.iterdir()) == ["defs.yaml", "features.yaml"]
+    assert "store: rows" in (written / "defs.yaml").read_text()
+    listed = json.loads(dg_program("list", "defs", "--json"))
+    assert sorted(a["asset_key"] for a in listed["assets"]) == ["note", "note/length"]

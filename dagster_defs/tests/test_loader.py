@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -161,3 +162,44 @@ def test_inputs_of_partitioned_assets(clips, instance):
 def test_a_slice_of_a_feature(clips):
     assert ids(loaded(clips, pl.DataFrame, static={"n": [0, 2]})) == ["c0", "c2"]
     assert ids(loaded(clips, pl.DataFrame, static={"n": [0, 2], "text": "t0"})) == ["c0"]
+
+
+WITHOUT_METAXY = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("metaxy", "narwhals"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+sys.path.insert(0, PROGRAMS)
+import dagster as dg
+import polars as pl
+from clips import RAW, Clips
+from pathlib import Path
+from metaxy_pipes import MetaxyPipesIOManager, metaxy_pipes_assets
+
+clips = Clips(Path(HOME))
+
+@dg.asset(ins={"raw": dg.AssetIn(RAW, input_manager_key="features")})
+def reader(raw: pl.DataFrame):
+    print("ids:", sorted(raw["id"]))
+
+command = clips.command
+manager = MetaxyPipesIOManager(binary=command.binary[0], features=list(command.features), store=command.store)
+resources = {"features": manager, "pipes_client": dg.PipesSubprocessClient()}
+assert dg.materialize([reader, *clips.assets()], selection=[reader], resources=resources).success
+try:
+    import metaxy
+except ModuleNotFoundError:
+    print("there is no Metaxy")
+"""
+
+
+def test_metaxy_need_not_be_installed(clips):
+    """An input and the definitions, in an interpreter that has neither Metaxy nor what it is built on."""
+    programs = Path(__file__).resolve().parent / "programs"
+    script = WITHOUT_METAXY.replace("PROGRAMS", repr(str(programs))).replace("HOME", repr(str(clips.home)))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["ids: ['c0', 'c1', 'c2']", "there is no Metaxy"], done.stderr[-2000:]

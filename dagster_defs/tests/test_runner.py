@@ -9,10 +9,12 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.pipes.subprocess import DagsterPipesExecutionError
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 sys.path.insert(0, str(PROGRAMS))
 
+import again  # noqa: E402
 from clips import RAW, UPPER, Clips  # noqa: E402
 
 IDS = ["a1", "a2", "b1", "b2"]
@@ -141,6 +143,44 @@ def test_dagsters_retry_goes_on_after_a_crash(ingested, materialize):
     assert left < len(IDS)
     assert len(ingested.called()) == len(["a1", "a2", "b1"]) + left
     assert ingested.committed() == IDS
+
+
+def test_user_code_that_asks_for_a_retry(ingested, materialize):
+    """An asset written by hand raises RetryRequested; the second attempt does what the first left."""
+    ingested.rule(b1={"signal": int(signal.SIGKILL), "committed": ingested.table(), "once": True})
+    attempts = []
+
+    @dg.asset(key=UPPER)
+    def upper(context: dg.AssetExecutionContext, pipes_client: dg.PipesSubprocessClient):
+        attempts.append(context.op_execution_context.retry_number)
+        argv = ingested.command.argv("run", "--concurrency", "1", "--flush-rows", "1", "--", *ingested.processor)
+        try:
+            return pipes_client.run(context=context, command=argv).get_materialize_result()
+        except DagsterPipesExecutionError as err:
+            raise dg.RetryRequested(max_retries=1) from err
+
+    result = materialize([upper])
+    assert result.success and attempts == [0, 1]
+    assert 0 < counts(result)["new"] < len(IDS)
+    (made,) = [e.materialization for e in result.get_asset_materialization_events()]
+    assert made.metadata["metaxy/materialized_in_run"].value == len(IDS), "what the first attempt has committed is of this run"
+    assert ingested.committed() == IDS
+
+
+def test_a_run_that_is_executed_again_from_its_failure(ingested, instance, monkeypatch):
+    monkeypatch.setenv("CLIPS_HOME", str(ingested.home))
+    ingested.rule(b2={"error": "no sound"})
+    job = dg.reconstructable(again.upper_job)
+    with dg.execute_job(job, instance, raise_on_error=False) as first:
+        assert not first.success
+    assert ingested.committed() == ["a1", "a2", "b1"]
+    ingested.rule()
+    options = dg.ReexecutionOptions.from_failure(first.run_id, instance)
+    with dg.execute_job(job, instance, reexecution_options=options) as second:
+        assert second.success
+        assert counts(second) == {"new": 1, "processed": 1}
+    assert instance.get_run_by_id(second.run_id).parent_run_id == first.run_id
+    assert ingested.called() == ["b2"] and ingested.committed() == IDS
 
 
 def test_cancellation(ingested, tmp_path):

@@ -106,6 +106,21 @@ def test_an_observation_changes_when_the_rows_do(clips, instance):
     assert versions[0] == "empty" and versions[1] == versions[2] and len(set(versions)) == 3
 
 
+def test_an_automation_condition_asks_when_the_parent_has_changed(clips, instance):
+    """Dagster's own automation, by the data versions: an ingest that finds nothing new asks for nothing."""
+    changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    defs = definitions(clips, ingest={"clips/raw": str(clips.rows)}, automation_condition=changed)
+    cursor, asked = None, []
+    for ids in (None, IDS, IDS, [*IDS, "c1"]):
+        if ids is not None:
+            clips.write(ids)
+            assert run(defs, dg.AssetSelection.assets(RAW), instance).success
+        result = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+        cursor = result.cursor
+        asked.append(result.get_num_requested(UPPER))
+    assert asked == [0, 1, 0, 1]
+
+
 def tick(defs, cursor, instance):
     """One evaluation: the run requests, the reason for none, and the next cursor."""
     (sensor,) = defs.sensors
