@@ -84,7 +84,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 	if snap != nil {
 		j.rows.table.Store(snap.Schema())
 	}
-	inc, err := j.resolve(ctx, r)
+	inc, err := j.resolve(ctx, snap, r)
 	if err != nil || j.o.DryRun {
 		return err
 	}
@@ -108,9 +108,9 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 	return nil
 }
 
-// resolve finds out what there is to do and says so.
-func (j *job) resolve(ctx context.Context, r *Result) (*engine.Increment, error) {
-	o := engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit, Shard: engine.Shard(j.o.Shard)}
+// resolve finds out what there is to do, compared with what is stored, and says so.
+func (j *job) resolve(ctx context.Context, stored store.Snapshot, r *Result) (*engine.Increment, error) {
+	o := engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit, Shard: engine.Shard(j.o.Shard), Stored: &stored}
 	if j.step.Samples != nil {
 		o.Samples = j.step.Samples(ctx)
 	}

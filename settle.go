@@ -59,7 +59,7 @@ func (j *job) survey(ctx context.Context) {
 		return // what is wrong with the table is said by who reports it
 	}
 	j.claims = newClaims(j.f, j.rel, j.o.Shard, snap.Version())
-	inc, err := engine.ResolveToRecord(ctx, j.store, j.f, engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit})
+	inc, err := engine.ResolveToRecord(ctx, j.store, j.f, engine.Options{Hashing: j.hashing, MemoryLimit: j.o.MemoryLimit, Stored: &snap})
 	if err != nil {
 		j.log.Warn("whether anything is left to do is not known", "feature", j.f.Key(), "error", err)
 		return

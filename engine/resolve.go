@@ -24,6 +24,10 @@ type Options struct {
 	Samples iter.Seq2[arrow.RecordBatch, error]
 	// SkipComparison makes every expected sample new. False compares with the stored samples.
 	SkipComparison bool
+	// Stored points to the feature's own table to compare with, or to nil where there is none yet. Nil opens the table beside
+	// the parents' ones, so that either may be the older. Who commits gives the one from which on it looks for what others
+	// commit: if the parents are the older ones, what another run has made of newer ones seems stale, and is taken back.
+	Stored *store.Snapshot
 	// Filters keep those samples of a feature, parent or resolved, for which all conditions hold (see package filter),
 	// by the columns of its table. Features that are neither are not looked at. Nil keeps all. As in Metaxy, a filter on
 	// the resolved feature leaves out stored and given samples, but not what the parents make: a sample that is stored
@@ -122,7 +126,15 @@ func prepare(ctx context.Context, r store.Reader, f *feature.Feature, o Options)
 	var target store.Snapshot
 	var err error
 	var look errgroup.Group
-	if !o.SkipComparison {
+	switch {
+	case o.SkipComparison:
+	case o.Stored != nil:
+		if target = *o.Stored; target != nil {
+			if err := o.Hashing.Check(target, f.Key()); err != nil {
+				return nil, fmt.Errorf("resolve %q: %w", f.Key(), err)
+			}
+		}
+	default:
 		look.Go(func() (err error) {
 			target, err = open(ctx, store.Local(r), f.Key(), o.Hashing)
 			if err != nil && !errors.Is(err, store.ErrNoTable) {
