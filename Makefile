@@ -82,7 +82,7 @@ scan: build ## known vulnerabilities in the product, by a database that comes th
 
 .PHONY: chaos
 chaos: .venv/.done .tools/bin/.done build ## runs under kill -9, full disks, a dying MinIO and lying processors: for SECONDS (60), or one SEED
-	PYTHONPATH=tests:tools $(PYTHON) -m chaos $(if $(SEED),--seeds $(SEED) --keep,--seconds $(or $(SECONDS),60))
+	PYTHONPATH=tests:tools $(PYTHON) -m chaos --hard $(if $(SEED),--seeds $(SEED) --keep,--seconds $(or $(SECONDS),60))
 
 .PHONY: interop
 interop: .venv/.done ## random projects on one store with real Metaxy, for SECONDS (60); keeps a small case of what differs

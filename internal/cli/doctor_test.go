@@ -189,6 +189,8 @@ func TestDoctorTables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for commit, says := range map[string]string{
+		`{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}}
+{"metaData":{"id":"x","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[]}","partitionColumns":[],"configuration":{}}}`: "it can be read only: ",
 		`{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["deletionVectors"],"writerFeatures":["deletionVectors"]}}
 {"metaData":{"id":"x","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[]}","partitionColumns":[],"configuration":{}}}`: "deletionVectors",
 		`{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
@@ -201,5 +203,43 @@ func TestDoctorTables(t *testing.T) {
 		if code != ExitFailed || !strings.Contains(stdout, "FAIL  table video/crop") || !strings.Contains(stdout, says) {
 			t.Errorf("exit %d, %q is not said:\n%s", code, says, stdout)
 		}
+		if !strings.Contains(stdout, "ok    table video ") {
+			t.Errorf("the other table is not well any more:\n%s", stdout)
+		}
+	}
+}
+
+// TestDoctorReadsWhatOthersFeed has a root table that only others may write, which is nobody's fault.
+func TestDoctorReadsWhatOthersFeed(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.program.Store = nil
+	dir := t.TempDir()
+	log := filepath.Join(dir, "video.delta", "_delta_log")
+	if err := os.MkdirAll(log, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	commit := `{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}}
+{"metaData":{"id":"x","format":{"provider":"parquet","options":{}},"schemaString":"{\"type\":\"struct\",\"fields\":[]}","partitionColumns":[],"configuration":{}}}`
+	if err := os.WriteFile(filepath.Join(log, "00000000000000000000.json"), []byte(commit), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	stdout, _ := f.must(t, "", "doctor", "--store", dir)
+	if !strings.Contains(stdout, "it can be read only: ") || !strings.Contains(stdout, "rowTracking") {
+		t.Errorf("what cannot be written is not said:\n%s", stdout)
+	}
+}
+
+// TestDoctorFindsNobody names an endpoint at which nobody listens.
+func TestDoctorFindsNobody(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	f := newFixture()
+	f.program.Store = nil
+	stdout, _, code := f.run(t.Context(), "", "--config", storeConfig(t, server.URL), "doctor")
+	if code != ExitFailed || !strings.Contains(stdout, "FAIL  store") || !strings.Contains(stdout, "cannot reach "+server.URL) ||
+		!strings.Contains(stdout, "check the endpoint") || strings.Contains(stdout, "CANARY") {
+		t.Errorf("exit %d:\n%s", code, stdout)
 	}
 }

@@ -201,7 +201,14 @@ func tableFinding(ctx context.Context, st store.Reader, f *feature.Feature, h en
 	if recorded, ok, err := engine.RecordedHashing(snap); ok && err == nil {
 		detail = fmt.Sprintf("version %d, %s", snap.Version(), recorded)
 	}
-	return withStray(ctx, st, f, finding{name, true, detail, ""})
+	found := finding{name, true, detail, ""}
+	if w, ok := snap.(interface{ Writable() error }); ok && w.Writable() != nil {
+		found.Detail += "; it can be read only: " + w.Writable().Error()
+		if found.OK = f.Root(); !found.OK { // what others feed, they write
+			found.Advice = adviceForTable(w.Writable())
+		}
+	}
+	return withStray(ctx, st, f, found)
 }
 
 // strayAge is how old a file must be that no version names: younger ones may belong to a commit that is under way.

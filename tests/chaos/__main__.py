@@ -14,23 +14,26 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+from .clock import overlay
 from .ledger import Violation
 from .places import ROOT
-from .plan import draw
+from .plan import draw, harden
 from .story import Story, describe
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """The product, as `make build` has made it, and the program with compiled-in steps."""
-    subprocess.run(["go", "build", "-o", folder / "chaosstep", "./tests/chaosstep"], cwd=ROOT, check=True)
-    return ROOT / "bin" / "metaxy-pipes", folder / "chaosstep"
+def build(folder: Path, clocks: bool) -> tuple[Path, Path]:
+    """The product, as `make build` has made it, and the program with compiled-in steps; or both with a clock that can be set."""
+    how = ["-overlay", overlay(folder)] if clocks else []
+    packages = ["./tests/chaosstep", *(["./cmd/metaxy-pipes"] if clocks else [])]
+    subprocess.run(["go", "build", *how, "-o", f"{folder}/", *packages], cwd=ROOT, check=True)
+    return (folder if clocks else ROOT / "bin") / "metaxy-pipes", folder / "chaosstep"
 
 
 class Teller:
     """Tells stories, several at once, and adds up what was done in them."""
 
-    def __init__(self, seeds: list[int], seconds: float, first: int, keep: bool) -> None:
-        self.todo, self.next, self.keep = seeds, first, keep
+    def __init__(self, seeds: list[int], seconds: float, first: int, keep: bool, hard: bool) -> None:
+        self.todo, self.next, self.keep, self.hard = seeds, first, keep, hard
         self.deadline = time.monotonic() + seconds if seconds else None
         self.lock = threading.Lock()
         self.counts: Counter[str] = Counter()
@@ -49,6 +52,8 @@ class Teller:
     def work(self, folder: Path, binaries: tuple[Path, Path]) -> None:
         while (seed := self.seed()) is not None:
             plan = draw(seed)
+            if self.hard:
+                harden(plan)
             begin = time.monotonic()
             place = folder / f"story-{seed}"
             place.mkdir()
@@ -77,14 +82,15 @@ def main() -> int:
     parser.add_argument("--seeds", default="", help="tell these stories: 1,2,5-9")
     parser.add_argument("--jobs", type=int, default=2, help="stories at the same time")
     parser.add_argument("--keep", action="store_true", help="keep the files of good stories too")
+    parser.add_argument("--hard", action="store_true", help="with clocks that are set, and long stops")
     o = parser.parse_args()
     seeds = []
     for part in filter(None, o.seeds.split(",")):
         low, _, high = part.partition("-")
         seeds += range(int(low), int(high or low) + 1)
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    teller = Teller(seeds, o.seconds, random.SystemRandom().randrange(10**6) * 1000, o.keep)
-    binaries = build(folder)
+    teller = Teller(seeds, o.seconds, random.SystemRandom().randrange(10**6) * 1000, o.keep, o.hard)
+    binaries = build(folder, o.hard)
     workers = [threading.Thread(target=teller.work, args=(folder, binaries)) for _ in range(o.jobs)]
     for w in workers:
         w.start()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
+from .clock import draw_steps
+
 FAULTS = ["error", "crash", "crash after", "exit", "hang", "twice", "foreign", "garbage", "nothing", "torn"]
 COMPILED = ["error", "crash", "crash after", "exit", "hang", "twice", "foreign", "nothing"]
 
@@ -15,6 +17,7 @@ class Runner:
     flags: list[str]
     faults: list[dict]
     pause: int  # of each sample, in microseconds
+    clock: str = ""  # how its clock is set, see clock.draw_steps
 
 
 @dataclass
@@ -50,6 +53,17 @@ def draw(seed: int) -> Plan:
     p = Plan(seed, rng.choice(["folder", "folder", "minio", "minio", "disk"]), rng.choice(["out", "out", "part"]))
     p.rounds = [_round(rng, p, first=i == 0) for i in range(rng.randint(2, 4))]
     return p
+
+
+def harden(p: Plan) -> None:
+    """Sets the runners' clocks, and makes some stops long: longer than requests, attempts and samples may take."""
+    rng = random.Random(-1 - p.seed)  # what else is drawn stays as it is
+    for r in p.rounds:
+        for runner in r.runners:
+            runner.clock = draw_steps(rng)
+        for action in r.actions:
+            if action.what == "stop" and rng.random() < 0.3:
+                action.lasts = rng.uniform(5, 25)
 
 
 def _round(rng: random.Random, p: Plan, first: bool) -> Round:

@@ -16,6 +16,7 @@ import time
 import zlib
 from pathlib import Path
 
+from .clock import VARIABLE
 from .ledger import Ledger, Violation
 from .places import PLACES, ROOT
 from .plan import Action, Plan, Round, Runner
@@ -60,7 +61,7 @@ class Story:
         self.ledger = Ledger(plan.feature, self.place, self.log)
         self.rng = random.Random(plan.seed + 1)  # of what the plan leaves open: which samples
         self.next_id = self.next_version = self.next_run = 0
-        self.counts = {"rounds": 0, "runs": 0, "kill": 0, "term": 0, "int": 0, "stop": 0, "break": 0, "ingests killed": 0, "tidying killed": 0}
+        self.counts = {"rounds": 0, "runs": 0, "kill": 0, "term": 0, "int": 0, "stop": 0, "long stops": 0, "clocks set": 0, "break": 0, "ingests killed": 0, "tidying killed": 0}
 
     def tell(self) -> dict[str, int]:
         """Returns what was done. Raises Violation when something does not hold."""
@@ -157,6 +158,7 @@ class Story:
                 tail = ["--batch-arrow", *tail]
         environment = self.environment()
         environment["CHAOS_PLAN"] = json.dumps({"seed": self.plan.seed * 1000 + self.next_run, "pause": spec.pause, "faults": spec.faults})
+        environment[VARIABLE] = spec.clock
         environment["DAGSTER_PIPES_CONTEXT"] = encoded({"data": {"run_id": run_id, "retry_number": 0, "extras": {}}})
         environment["DAGSTER_PIPES_MESSAGES"] = encoded({"path": str(self.folder / f"{run_id}.messages")})
         stderr = self.folder / f"{run_id}.stderr"
@@ -164,6 +166,7 @@ class Story:
             process = subprocess.Popen(self.command(binary, "run", self.plan.feature, *spec.flags, *tail), cwd=self.folder,
                                        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=err)
         self.counts["runs"] += 1
+        self.counts["clocks set"] += bool(spec.clock)
         return Running(process, run_id, stderr, spec)
 
     def act(self, actions: list[Action], started: list[Running]) -> None:
@@ -186,6 +189,7 @@ class Story:
                 target.send(action.what, SIGNALS[action.what])
             if not undo:
                 self.counts[action.what] += 1
+                self.counts["long stops"] += action.what == "stop" and action.lasts >= 5
         for one in started:  # a later stop may lie behind an earlier one's end
             one.send("cont", signal.SIGCONT)
         self.place.mend()
