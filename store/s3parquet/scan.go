@@ -129,6 +129,10 @@ func (s *snapshot) scanFile(ctx context.Context, ordinal uint32, p *plan) iter.S
 			return
 		}
 		defer d.source.Close()
+		if err := checkCommitted(d.File, f); err != nil {
+			yield(store.Batch{}, d.explain(s, err))
+			return
+		}
 		for batch, err := range d.Scan(ctx, p.query, ordinal, p.table) {
 			if err == nil {
 				batch, err = s.finishBatch(batch, f, p)

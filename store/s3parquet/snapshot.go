@@ -150,21 +150,10 @@ func (s *snapshot) open(ctx context.Context, f *delta.File, o columnar.ReadOptio
 	if d.source, err = s.store.openSource(ctx, name, f.Size); err != nil {
 		return nil, d.explain(s, err)
 	}
-	if d.File, err = o.OpenFile(d.source, f.Size); err == nil {
-		err = checkRows(d.File, f)
-	}
-	if err != nil {
+	if d.File, err = o.OpenFile(d.source, f.Size); err != nil {
 		return nil, errors.Join(d.explain(s, err), d.source.Close())
 	}
 	return d, nil
-}
-
-// checkRows refuses a file that has another number of rows than the log says: it is not the one that was committed.
-func checkRows(d *columnar.File, f *delta.File) error {
-	if rows := f.ParseStats().NumRecords; rows != nil && *rows != d.NumRows() {
-		return fmt.Errorf("%w: it has %d rows, and the log says %d: another file lies in its place", store.ErrCorrupt, d.NumRows(), *rows)
-	}
-	return nil
 }
 
 // explain says which file and table an error is about. The log names each file, so that one that is not there is damage.

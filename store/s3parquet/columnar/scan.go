@@ -222,8 +222,9 @@ func (s *scanner) take(n int64) []rowRange {
 	return out
 }
 
-// maxRepeated bounds the bytes that a column of a batch has if all of its rows repeat the longest value of a dictionary.
-const maxRepeated = 256 << 20
+// maxRepeated is how many times ReadOptions.BatchBytes a column of a batch has at most if all of its rows repeat the longest value
+// of a dictionary.
+const maxRepeated = 16
 
 // openColumns opens the columns at the first match, and chooses how many rows make a batch.
 func (s *scanner) openColumns() error {
@@ -246,7 +247,7 @@ func (s *scanner) openColumns() error {
 		}
 		perRow += max(size, 0)
 	}
-	s.rows = int(max(1, min(int64(s.f.opts.BatchRows), s.f.opts.BatchBytes/perRow, maxRepeated/longest)))
+	s.rows = int(max(1, min(int64(s.f.opts.BatchRows), s.f.opts.BatchBytes/perRow, maxRepeated*s.f.opts.BatchBytes/longest)))
 	return nil
 }
 

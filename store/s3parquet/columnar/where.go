@@ -56,6 +56,28 @@ func (f *File) hasOrder(c *chunk) bool {
 	return ok
 }
 
+// TextBounds returns bounds of the values of a string column outside of structs; ok is false if the file has none.
+func (f *File) TextBounds(column string) (low, high string, ok bool) {
+	n := f.root.child(column)
+	if n == nil || n.leaf < 0 || n.repeated() || n.elem.Type.V != format.ByteArray {
+		return "", "", false
+	}
+	for i := range f.groups {
+		c := &f.groups[i].chunks[n.leaf]
+		s := &c.meta.MetaData.Statistics
+		if !f.hasOrder(c) || len(s.MinValue) == 0 || len(s.MaxValue) == 0 {
+			return "", "", false
+		}
+		if i == 0 || string(s.MinValue) < low {
+			low = string(s.MinValue)
+		}
+		if i == 0 || string(s.MaxValue) > high {
+			high = string(s.MaxValue)
+		}
+	}
+	return low, high, len(f.groups) > 0
+}
+
 // constant reports whether the statistics say that a chunk has one value only, nulls aside.
 func constant(c *chunk) bool {
 	s := &c.meta.MetaData.Statistics

@@ -1,8 +1,10 @@
 package delta
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -209,7 +211,28 @@ func (s Stats) Bounds(column string) (low, high any, nulls, ok bool) {
 	return nil, nil, nulls, false
 }
 
+// Columns returns the columns outside of structs of which the file is known to have values, sorted.
+func (s Stats) Columns() (names []string) {
+	for name, raw := range s.nulls {
+		var count int64
+		if s.NumRecords != nil && json.Unmarshal(raw, &count) == nil && count < *s.NumRecords {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// TextBounds returns bounds of a string column of the file; ok is false if the stats have none.
+func (s Stats) TextBounds(column string) (low, high string, ok bool) {
+	return low, high, text(s.min[column], &low) && text(s.max[column], &high)
+}
+
 // text reads a JSON text that holds a whole, valid string.
 func text(raw json.RawMessage, into *string) bool {
+	if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) { // as most are
+		*into = string(raw[1 : n-1])
+		return !strings.ContainsRune(*into, utf8.RuneError)
+	}
 	return present(raw) && json.Unmarshal(raw, into) == nil && !strings.ContainsRune(*into, utf8.RuneError)
 }
