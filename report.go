@@ -67,10 +67,15 @@ func (j *job) publish(ctx context.Context, r *Result, md pipes.Metadata) error {
 	if err == nil {
 		err = j.reportCheck(ctx, *r)
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %d samples are committed, but Dagster could not be told: %w", j.f.Key(), r.Processed, err)
+	return j.untold(r.Processed, err)
+}
+
+// untold says of an error of the channel to Dagster that what was computed is safe.
+func (j *job) untold(processed int64, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s: %d samples are committed, but Dagster could not be told: %w", j.f.Key(), processed, err)
 }
 
 // markFailed keeps the number of failed samples with the table, for status. That it cannot is no reason to fail.
@@ -217,7 +222,10 @@ func (j *job) tell(ctx context.Context, r Result, outcome error) error {
 		"duration_seconds": r.Duration.Seconds(), "dry_run": j.o.DryRun, "materialization_id": j.materialization,
 		"failures": tellFailures(r.Failures), "error": errText,
 	}})
-	if err != nil {
+	if outcome == nil {
+		return j.untold(r.Processed, err)
+	}
+	if err != nil { // the outcome says what was done
 		return fmt.Errorf("report %s: %w", j.f.Key(), err)
 	}
 	return nil

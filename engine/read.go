@@ -30,9 +30,6 @@ type ReadOptions struct {
 	IncludeDeleted bool
 }
 
-// readBatch is how many rows Read fetches at a time.
-const readBatch = 8192
-
 // Read yields the rows of a feature's table. The newest row of a sample decides whether it is deleted; of its other
 // rows AllSamples leaves out only those that are deletions themselves.
 func Read(
@@ -159,11 +156,13 @@ func (r *reading) located(ctx context.Context) iter.Seq2[Located, error] {
 		}
 		slices.Sort(refs)
 		reader := frameReader{frame: r.frame, sources: []fetcher{r.scan.snap}}
-		for chunk := range slices.Chunk(refs, readBatch) {
+		for n := firstChunkRows; len(refs) > 0; {
+			chunk := refs[:min(n, len(refs))]
 			rec, err := reader.read(ctx, rowSet{refs: [][]store.RowRef{chunk}})
 			if !yield(Located{rec, chunk}, err) || err != nil {
 				return
 			}
+			refs, n = refs[len(chunk):], nextChunk(len(chunk), rec)
 		}
 	}
 }
