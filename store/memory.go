@@ -87,6 +87,9 @@ func (m *Memory) Append(ctx context.Context, key feature.Key, w Write) (Commit, 
 			return Commit{}, fmt.Errorf("append to %s: %w", key, err)
 		}
 		file[i].Retain() // so that a caller who releases what it appended takes nothing away
+		for _, c := range file[i].Columns() {
+			countNulls(c.Data())
+		}
 		commit.Rows += rec.NumRows()
 		commit.Bytes += recordBytes(file[i])
 	}
@@ -357,4 +360,14 @@ func emptyBatch(schema *arrow.Schema) arrow.RecordBatch {
 		cols[i] = array.MakeArrayOfNull(memory.DefaultAllocator, f.Type, 0)
 	}
 	return array.NewRecordBatch(schema, cols, 0)
+}
+
+// countNulls counts what an array counts only when it is asked, and then notes: the readers of a table share its arrays.
+func countNulls(data arrow.ArrayData) {
+	a := array.MakeFromData(data)
+	defer a.Release()
+	a.NullN()
+	for _, child := range data.Children() {
+		countNulls(child)
+	}
 }
