@@ -72,13 +72,19 @@ GOVULNCHECK = golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VULNDB = .tools/vulndb
 
 .PHONY: scan
-scan: build ## known vulnerabilities in the product, by a database that comes through the Go module proxy; exit status 3 if there are some
+scan: build ## modules, licences and known vulnerabilities of the product; exit status 3 if there are vulnerabilities
 	go mod verify
+	go version -m bin/metaxy-pipes
+	cd tools && go run ./licences ../bin/metaxy-pipes | diff -u ../docs/licences.txt - || { echo "scan: make licences, and review the diff"; exit 1; }
 	GOBIN=$(CURDIR)/.tools/bin go install $(GOVULNCHECK)
 	@rm -rf $(VULNDB) && dir=$$(cd tools && go mod download -json golang.org/x/vulndb@latest | sed -n 's/^\t"Dir": "\(.*\)",*$$/\1/p') && \
 	  { [ -n "$$dir" ] || { echo "scan: the module proxy does not give golang.org/x/vulndb, so nothing was scanned"; exit 1; }; } && \
 	  cd tools && go run ./vulndb "$$dir/data/osv" $(CURDIR)/$(VULNDB)
 	.tools/bin/govulncheck -db file://$(CURDIR)/$(VULNDB) -mode binary bin/metaxy-pipes
+
+.PHONY: licences
+licences: build ## rewrite docs/licences.txt, which lists the modules in the product and their licences; review the diff
+	cd tools && go run ./licences ../bin/metaxy-pipes > ../docs/licences.txt
 
 .PHONY: chaos
 chaos: .venv/.done .tools/bin/.done build ## runs under kill -9, full disks, a dying MinIO and lying processors: for SECONDS (60), or one SEED
