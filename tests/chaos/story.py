@@ -26,7 +26,7 @@ FEATURES = {"features": [
     {"key": "out", "id_columns": ["id"], "deps": ["src"]},
     {"key": "part", "id_columns": ["id", "n"], "deps": [{"feature": "src", "lineage": {"relationship": {"type": "1:N", "on": ["id"]}}}]},
 ]}
-PATIENCE = 60  # seconds for a run that nothing disturbs any more
+PATIENCE = 180  # seconds for a run that nothing disturbs any more; on a busy machine processors alone take long to start
 SIGNALS = {"kill": signal.SIGKILL, "term": signal.SIGTERM, "int": signal.SIGINT}
 CALM = ["--concurrency", "2", "--orphaned", "delete", "--flush-rows", "50"]
 
