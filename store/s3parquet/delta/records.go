@@ -42,8 +42,9 @@ func openCheckpoint(body []byte) (*columnar.File, error) {
 	return f, nil
 }
 
-// readRecords calls fn for the rows of a checkpoint from one on, up to another one. A group is a map[string]any, a LIST an []any, a MAP a map[string]any by its
-// keys, an integer an int64; what is null is nil or, in a group, not there. Texts share memory with each other.
+// readRecords calls fn for the rows of a checkpoint from one on, up to another one. A group is a map[string]any, a LIST an
+// []any, a MAP a map[string]any by its keys, an integer an int64; what is null is nil or, in a group, not there. Texts share
+// memory with each other.
 func readRecords(f *columnar.File, size, from, to int64, fn func(record map[string]any) error) error {
 	left := maxCheckpoint + maxCheckpointRatio*size
 	for batch, err := range f.Scan(context.Background(), store.Query{}, 0, checkpointSchema(f.Schema())) {

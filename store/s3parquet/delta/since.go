@@ -65,7 +65,7 @@ func (b *backwards) undo(actions []action) bool {
 			return false
 		case a.Add != nil:
 			name, err := decodePath(a.Add.Path)
-			if err != nil || b.became[name] == nil || slices.Contains(added, name) {
+			if err != nil {
 				return false
 			}
 			added = append(added, name)
@@ -89,12 +89,15 @@ func (b *backwards) undo(actions []action) bool {
 	return merged && b.split(added, removed)
 }
 
-// forget takes back that files were added.
+// forget takes back that files were added, each once.
 func (b *backwards) forget(added []string) bool {
 	if len(added) == 0 {
 		return true
 	}
 	for _, name := range added {
+		if b.became[name] == nil {
+			return false
+		}
 		for _, i := range b.became[name] {
 			b.fresh[i] = true
 		}
@@ -104,11 +107,10 @@ func (b *backwards) forget(added []string) bool {
 	return true
 }
 
-// split takes back that files were merged into others, which stand side by side.
+// split takes back that files were merged into others, which stand side by side in the order in which the commit adds them.
 func (b *backwards) split(added, removed []string) bool {
-	slices.SortFunc(added, func(x, y string) int { return slices.Index(b.names, x) - slices.Index(b.names, y) })
 	at := slices.Index(b.names, added[0])
-	if at+len(added) > len(b.names) || !slices.Equal(b.names[at:at+len(added)], added) {
+	if at < 0 || at+len(added) > len(b.names) || !slices.Equal(b.names[at:at+len(added)], added) {
 		return false
 	}
 	var became []int
