@@ -53,8 +53,11 @@ func (c *children) load(ctx context.Context, j *job, snap store.Snapshot) error 
 // vanished returns the stored rows that the samples have no more, given their new ones; nil without any. Samples that
 // another run has touched keep theirs: they are stale then, and the next run puts them right.
 func (j *job) vanished(ctx context.Context, snap store.Snapshot, done []finished, now arrow.RecordBatch) (arrow.RecordBatch, error) {
+	if !j.rel.expands || snap == nil {
+		return nil, nil
+	}
 	done = slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return f.status != engine.Stale })
-	if !j.rel.expands || len(done) == 0 || snap == nil {
+	if len(done) == 0 {
 		return nil, nil
 	}
 	if j.children.snap == nil {

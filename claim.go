@@ -49,16 +49,23 @@ func newClaims(f *feature.Feature, rel relation, shard Shard, version int64) *cl
 func (c *claims) taken(s sample) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.rows) == 0 {
+		return false
+	}
 	row, ok := c.rows[s.key]
 	return ok && !row.deleted && row.provenance != "" && row.provenance == s.provenance()
 }
 
+// none reports whether other runs have committed nothing that is known.
+func (c *claims) none() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.rows) == 0
+}
+
 // open returns the samples that no other run has committed as they are expected to be.
 func (c *claims) open(done []finished) []finished {
-	c.mu.Lock()
-	none := len(c.rows) == 0
-	c.mu.Unlock()
-	if none {
+	if c.none() {
 		return done
 	}
 	return slices.DeleteFunc(slices.Clone(done), func(f finished) bool { return c.taken(f.sample) })

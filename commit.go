@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,8 +54,10 @@ func (j *job) commit(ctx context.Context, done []finished, marks func(int, store
 	j.count.computed.Add(int64(len(kept) - len(done))) // the others are counted as what they are
 	j.count.elsewhere.Add(int64(len(done) - len(open)))
 	j.count.deleted.Add(deleted)
-	for _, f := range done {
-		j.claims.forget(f.key)
+	if !j.claims.none() {
+		for _, f := range done {
+			j.claims.forget(f.key)
+		}
 	}
 	return kept, nil
 }
@@ -105,29 +108,30 @@ func (j *job) onto(ctx context.Context, make func(store.Snapshot) (addition, err
 // sealed returns computed rows as they are stored, with the stored rows that vanish as deleted ones, and the columns that
 // all of them are sorted by. Either may be nil.
 func (j *job) sealed(rec, vanished arrow.RecordBatch) (arrow.RecordBatch, []string, error) {
-	var parts []arrow.RecordBatch
+	ids := j.f.Spec().IDColumns
+	var by []string
+	var err error
 	if rec != nil {
-		rec, err := engine.Seal(j.f, rec, j.stamp())
-		if err != nil {
-			return nil, nil, err
+		rec, by, err = store.SortRows(rec, ids) // before there are more columns to move
+		if err == nil {
+			rec, err = engine.Seal(j.f, rec, j.stamp())
 		}
-		parts = append(parts, rec)
 	}
-	if vanished != nil {
-		graves, err := engine.Tombstones(j.f, vanished, j.stamp())
-		if err != nil {
-			return nil, nil, err
-		}
-		parts = append(parts, graves)
+	if err != nil || vanished == nil {
+		return rec, by, err
 	}
-	if parts == nil {
-		return nil, nil, nil
+	parts := make([]arrow.RecordBatch, 1, 2)
+	if parts[0], err = engine.Tombstones(j.f, vanished, j.stamp()); err != nil {
+		return nil, nil, err
+	}
+	if rec != nil {
+		parts = slices.Insert(parts, 0, rec)
 	}
 	all, err := unite(parts)
 	if err != nil {
 		return nil, nil, err
 	}
-	return store.SortRows(all, j.f.Spec().IDColumns)
+	return store.SortRows(all, ids)
 }
 
 // rowsOf is 0 for nil.

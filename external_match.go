@@ -89,19 +89,19 @@ func (r relation) owners(b *Batch, a answer) ([]int, error) {
 	}
 	of := make([]int, a.rows.NumRows())
 	for row := range of {
-		key, ok := keys.At(row)
+		key, ok := keys.Bytes(row)
 		if !ok {
 			return nil, fmt.Errorf("row %d of the processor has no value in the id columns %q", row, r.keys)
 		}
 		if byKey == nil {
-			if row < len(b.samples) && b.samples[row].key == key {
+			if row < len(b.samples) && b.samples[row].key == string(key) {
 				of[row] = row
 				continue
 			}
 			byKey = b.byKey()
 		}
-		if of[row], ok = byKey[key]; !ok {
-			return nil, fmt.Errorf("the processor returned a row for %s, which is not a sample of its batch", shorten(key, 200))
+		if of[row], ok = byKey[string(key)]; !ok {
+			return nil, fmt.Errorf("the processor returned a row for %s, which is not a sample of its batch", shorten(string(key), 200))
 		}
 	}
 	return of, nil

@@ -21,6 +21,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
+// manyRows are more than are read of an increment at first, so that they do not all come in one batch.
+const manyRows = 2048
+
 // TestMain lets the test binary play an external processor.
 func TestMain(m *testing.M) {
 	if role := os.Getenv("METAXY_TEST_CHILD"); role != "" {

@@ -15,8 +15,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// fetchRows is how many rows of the increment are read at a time.
-const fetchRows = 1024
+// fetchRows is how many rows of the increment are taken at a time at most: as many as are read at a time, which is bounded
+// by bytes too, so that rows which lie side by side need not be put together again.
+const fetchRows = 64 << 10
 
 // A span is consecutive rows of a batch of the increment.
 type span struct {
@@ -27,7 +28,8 @@ type span struct {
 // A unit is a sample with all its rows.
 type unit struct {
 	sample
-	spans []span
+	to   int    // the first row of the increment's batch that does not follow the sample's first one
+	more []span // the other rows; most samples have none
 }
 
 // units yields the samples of an increment that belong to this run's partition and shard. All rows with one key make the
@@ -43,15 +45,15 @@ func (j *job) units(ctx context.Context, inc *engine.Increment, st engine.Status
 			case err != nil:
 				yield(unit{}, err)
 				return
-			case held.spans != nil && r.key == held.key:
+			case held.rows != nil && r.key == held.key:
 				j.extend(&held, r)
-			case held.spans != nil && !yield(held, nil):
+			case held.rows != nil && !yield(held, nil):
 				return
 			default:
 				held = r.unit(st)
 			}
 		}
-		if held.spans != nil {
+		if held.rows != nil {
 			yield(held, nil)
 		}
 	}
@@ -90,7 +92,7 @@ type keyedRow struct {
 }
 
 func (r keyedRow) unit(st engine.Status) unit {
-	return unit{sample{r.key, st, r.rows, r.row}, []span{{r.rows, r.row, r.row + 1}}}
+	return unit{sample: sample{r.key, st, r.rows, r.row}, to: r.row + 1}
 }
 
 // incrementRows yields the rows that belong to this run's partition and shard.
@@ -131,11 +133,15 @@ func (j *job) extend(u *unit, r keyedRow) {
 		j.count.duplicates.Add(1)
 		return
 	}
-	if last := &u.spans[len(u.spans)-1]; last.rows == r.rows && last.to == r.row {
-		last.to++
+	rows, to := u.rows, &u.to
+	if n := len(u.more); n > 0 {
+		rows, to = u.more[n-1].rows, &u.more[n-1].to
+	}
+	if rows == r.rows && *to == r.row {
+		*to++
 		return
 	}
-	u.spans = append(u.spans, span{r.rows, r.row, r.row + 1})
+	u.more = append(u.more, span{r.rows, r.row, r.row + 1})
 }
 
 // tallyOrphaned counts the orphaned rows that belong to this run. Without the partition's column nobody knows which do.
@@ -270,14 +276,19 @@ func (j *job) batch(units []unit) (*Batch, error) {
 	b.samples, b.first = make([]sample, 0, len(units)), append(make([]int, 0, len(units)+1), 0)
 	var spans []span
 	rows := 0
-	for _, u := range units {
-		for _, s := range u.spans {
-			rows += s.to - s.from
-			if n := len(spans); n > 0 && spans[n-1].rows == s.rows && spans[n-1].to == s.from {
-				spans[n-1].to = s.to
-				continue
-			}
-			spans = append(spans, s)
+	add := func(s span) {
+		rows += s.to - s.from
+		if n := len(spans); n > 0 && spans[n-1].rows == s.rows && spans[n-1].to == s.from {
+			spans[n-1].to = s.to
+			return
+		}
+		spans = append(spans, s)
+	}
+	for i := range units {
+		u := &units[i]
+		add(span{u.rows, u.row, u.to})
+		for _, s := range u.more {
+			add(s)
 		}
 		b.samples = append(b.samples, u.sample)
 		b.first = append(b.first, rows)

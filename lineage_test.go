@@ -74,10 +74,10 @@ func TestAggregate(t *testing.T) {
 func TestAggregateAcrossFetches(t *testing.T) {
 	t.Parallel()
 	ts := newTables(t, lineages)
-	clips(ts, "1", 2*fetchRows+5, "a", "b")
+	clips(ts, "1", manyRows+5, "a", "b")
 	r := ts.mustRun(Options{Concurrency: 1}, ts.step("movie", Aggregate(join)))
 	wantCounts(t, r, "new=2 stale=0 orphaned=0 processed=2 failed=0")
-	want := fmt.Sprintf(`"n":%d,"first":1}`, 2*fetchRows+5)
+	want := fmt.Sprintf(`"n":%d,"first":1}`, manyRows+5)
 	equal(t, "rows", ts.rows("movie", "id", "n", "first"), []string{`{"id":"a",` + want, `{"id":"b",` + want})
 }
 

@@ -159,7 +159,7 @@ func TestReadingBreaksOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ts := newTables(t, graph)
-		ts.videos("1", numbered(2*fetchRows)...)
+		ts.videos("1", numbered(manyRows)...)
 		ok := new(atomic.Int64)
 		ok.Store(2)
 		done := new(atomic.Int64)

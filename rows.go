@@ -104,18 +104,23 @@ func bytesOf(objects []object) [][]byte {
 	return out
 }
 
-// A pile is results with equal columns: whole batches side by side, and which of their rows belong to which samples.
+// A pile is results with equal columns: whole batches side by side, which of their rows there are, and the rows of the
+// increment that these were made of.
 type pile struct {
 	batches []arrow.RecordBatch
 	offset  int // rows of the batches but the last
 	rows    []int
-	owners  []sample
+	sources []picked
+}
+
+// Picked rows are some of a batch.
+type picked struct {
+	from arrow.RecordBatch
+	rows []int
 }
 
 // newPile makes room for so many rows.
-func newPile(rows int) *pile {
-	return &pile{rows: make([]int, 0, rows), owners: make([]sample, 0, rows)}
-}
+func newPile(rows int) *pile { return &pile{rows: make([]int, 0, rows)} }
 
 // add puts the rows of a sample on the pile. Samples of one batch follow each other.
 func (p *pile) add(f finished) {
@@ -127,9 +132,18 @@ func (p *pile) add(f finished) {
 		p.batches = append(p.batches, f.result)
 	}
 	for _, r := range f.rows {
-		p.rows = append(p.rows, p.offset+r)
-		p.owners = append(p.owners, f.sample)
+		p.take(p.offset+r, f.sample)
 	}
+}
+
+// take notes a row of the batches and the sample that it belongs to.
+func (p *pile) take(row int, of sample) {
+	p.rows = append(p.rows, row)
+	if n := len(p.sources); n == 0 || p.sources[n-1].from != of.rows {
+		p.sources = append(p.sources, picked{from: of.rows})
+	}
+	last := &p.sources[len(p.sources)-1]
+	last.rows = append(last.rows, of.row)
 }
 
 // make returns the rows to seal: the id columns, the columns of the processor, the versions that are expected of the
@@ -163,8 +177,7 @@ func (m *rowMaker) pile(fs []finished, table *arrow.Schema) ([]*pile, error) {
 	fromJSON := &pile{}
 	for _, f := range fs {
 		for _, o := range f.objects {
-			fromJSON.rows = append(fromJSON.rows, len(objects))
-			fromJSON.owners = append(fromJSON.owners, f.sample)
+			fromJSON.take(len(objects), f.sample)
 			objects = append(objects, o)
 		}
 		if len(f.rows) == 0 {
@@ -206,30 +219,24 @@ func (m *rowMaker) part(p *pile, overrides bool) (arrow.RecordBatch, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, err := m.source(p.owners)
+	source, err := m.source(p.sources)
 	if err != nil {
 		return nil, err
 	}
 	return m.complete(result, source, overrides)
 }
 
-// source returns, for each row, the columns of its sample that are stored beside the processor's.
-func (m *rowMaker) source(owners []sample) (arrow.RecordBatch, error) {
+// source returns the columns of the samples' rows that are stored beside the processor's.
+func (m *rowMaker) source(sources []picked) (arrow.RecordBatch, error) {
 	names := slices.Concat(m.rel.keys, m.f.Spec().IDColumns, []string{
 		feature.ColProvenanceByField, feature.ColProvenance, feature.ColDataVersionByField, feature.ColDataVersion})
 	var parts []arrow.RecordBatch
-	for from := 0; from < len(owners); {
-		rec := owners[from].rows
-		var rows []int
-		to := from
-		for ; to < len(owners) && owners[to].rows == rec; to++ {
-			rows = append(rows, owners[to].row)
-		}
-		part, err := pick(withColumns(rec, names), rows)
+	for _, s := range sources {
+		part, err := pick(withColumns(s.from, names), s.rows)
 		if err != nil {
 			return nil, err
 		}
-		parts, from = append(parts, part), to
+		parts = append(parts, part)
 	}
 	return unite(parts)
 }

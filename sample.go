@@ -3,6 +3,7 @@ package metaxy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -108,6 +109,10 @@ func concat(recs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 	}
 	cols := make([]arrow.Array, schema.NumFields())
 	for c := range cols {
+		if first := sameColumn(recs, c); first < c {
+			cols[c] = cols[first]
+			continue
+		}
 		parts := make([]arrow.Array, len(recs))
 		for i, r := range recs {
 			parts[i] = r.Column(c)
@@ -118,4 +123,14 @@ func concat(recs []arrow.RecordBatch) (arrow.RecordBatch, error) {
 		}
 	}
 	return array.NewRecordBatch(schema, cols, rows), nil
+}
+
+// sameColumn is the first column that is the same as another one in all batches.
+func sameColumn(recs []arrow.RecordBatch, c int) int {
+	for first := range c {
+		if !slices.ContainsFunc(recs, func(r arrow.RecordBatch) bool { return !store.Same(r.Column(first), r.Column(c)) }) {
+			return first
+		}
+	}
+	return c
 }

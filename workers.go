@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/cenkalti/backoff/v5"
 )
 
@@ -93,11 +94,12 @@ func (j *job) attempt(ctx context.Context, b *Batch) trial {
 		if cause == nil {
 			cause = err
 		}
+		if cause == nil {
+			continue
+		}
 		var permanent *backoff.PermanentError
 		var held *heldError
 		switch {
-		case cause == nil:
-			continue
 		case ctx.Err() != nil:
 			j.count.interrupted.Add(1) // cut off by the end of the run, which is not the sample's fault
 			continue
@@ -177,9 +179,16 @@ func (j *job) checked(b *Batch, done []finished) []finished {
 	if j.rows.fitTogether(done) {
 		return done
 	}
+	var fitting arrow.RecordBatch // the samples of a batch most often share a result
 	return slices.DeleteFunc(done, func(f finished) bool {
+		if f.objects == nil && f.result != nil && f.result == fitting {
+			return false
+		}
 		err := j.rows.fits(f)
 		if err == nil {
+			if len(f.rows) > 0 {
+				fitting = f.result
+			}
 			return false
 		}
 		if f.objects == nil {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -103,6 +105,9 @@ func (s *sealer) seal() error {
 	}
 	if err := checkByField(feature.ColProvenanceByField, byField.DataType()); err != nil {
 		return err
+	}
+	if longest := max(len(s.feature.Version()), len(s.by.ProjectVersion), len(s.by.MaterializationID)); s.rows*longest > math.MaxInt32 {
+		return fmt.Errorf("%d rows are too many at once", s.rows)
 	}
 	versioned := s.column(feature.ColFeatureVersion) != nil && s.column(feature.ColProjectVersion) != nil
 	if !s.by.PreserveVersions || !versioned {
@@ -259,15 +264,16 @@ func (s *sealer) set(name string, col arrow.Array) {
 
 // texts is a column of one text, or of nulls for "".
 func (s *sealer) texts(text string) arrow.Array {
-	b := array.NewStringBuilder(memory.DefaultAllocator)
-	for range s.rows {
-		if text == "" {
-			b.AppendNull()
-		} else {
-			b.Append(text)
-		}
+	if text == "" {
+		return array.MakeArrayOfNull(memory.DefaultAllocator, arrow.BinaryTypes.String, s.rows)
 	}
-	return b.NewArray()
+	offsets := make([]int32, s.rows+1)
+	for i := range offsets {
+		offsets[i] = int32(i * len(text))
+	}
+	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(offsets)),
+		memory.NewBufferBytes(bytes.Repeat([]byte(text), s.rows))}
+	return array.MakeFromData(array.NewData(arrow.BinaryTypes.String, s.rows, buffers, nil, 0, 0))
 }
 
 // timeType is how moments are stored.
@@ -304,11 +310,8 @@ func (s *sealer) deletions() (arrow.Array, error) {
 }
 
 func timesOf(micros []int64) arrow.Array {
-	b := array.NewTimestampBuilder(memory.DefaultAllocator, timeType)
-	for _, at := range micros {
-		b.Append(arrow.Timestamp(at))
-	}
-	return b.NewArray()
+	buffers := []*memory.Buffer{nil, memory.NewBufferBytes(arrow.Int64Traits.CastToBytes(micros))}
+	return array.MakeFromData(array.NewData(timeType, len(micros), buffers, nil, 0, 0))
 }
 
 func (s *sealer) record() arrow.RecordBatch {

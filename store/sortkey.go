@@ -1,7 +1,6 @@
 package store
 
 import (
-	"cmp"
 	"encoding/binary"
 	"slices"
 
@@ -9,25 +8,62 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/array"
 )
 
-// sortByKey sorts rows. Most comparisons are decided by the keys: rows with a smaller key come first, whatever else.
+// A keyed row has a key by which most comparisons are decided: rows with a smaller one come first, whatever else.
+type keyed struct {
+	key uint64
+	at  RowAt
+}
+
+// sortByKey sorts rows, first by their keys and then those of one key by comparison.
 func sortByKey(order []RowAt, key func(RowAt) uint64, compare func(a, b RowAt) int) {
-	type keyed struct {
-		key uint64
-		at  RowAt
-	}
 	rows := make([]keyed, len(order))
 	for i, at := range order {
 		rows[i] = keyed{key(at), at}
 	}
-	slices.SortFunc(rows, func(a, b keyed) int {
-		if a.key != b.key {
-			return cmp.Compare(a.key, b.key)
+	rows = byDigits(rows)
+	for i := 0; i < len(rows); {
+		end := i + 1
+		for end < len(rows) && rows[end].key == rows[i].key {
+			end++
 		}
-		return compare(a.at, b.at)
-	})
+		if end > i+1 {
+			slices.SortFunc(rows[i:end], func(a, b keyed) int { return compare(a.at, b.at) })
+		}
+		i = end
+	}
 	for i, row := range rows {
 		order[i] = row.at
 	}
+}
+
+// byDigits sorts rows by their keys, one byte of these after the other, the last one first. Bytes that are the same in all
+// keys are passed over.
+func byDigits(rows []keyed) []keyed {
+	all, any := ^uint64(0), uint64(0)
+	for _, r := range rows {
+		all, any = all&r.key, any|r.key
+	}
+	other := make([]keyed, len(rows))
+	for shift := 0; shift < 64; shift += 8 {
+		if (all^any)>>shift&0xFF == 0 {
+			continue
+		}
+		var ends [256]int
+		for _, r := range rows {
+			ends[r.key>>shift&0xFF]++
+		}
+		sum := 0
+		for d, n := range ends {
+			ends[d], sum = sum, sum+n
+		}
+		for _, r := range rows {
+			d := r.key >> shift & 0xFF
+			other[ends[d]] = r
+			ends[d]++
+		}
+		rows, other = other, rows
+	}
+	return rows
 }
 
 // keysOf returns numbers that are in the order of a column's values: of strings, the bytes behind what all begin with. For

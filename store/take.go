@@ -15,6 +15,10 @@ import (
 func Take(rec arrow.RecordBatch, rows []int) (arrow.RecordBatch, error) {
 	cols := make([]arrow.Array, rec.NumCols())
 	for i := range cols {
+		if first := sameBefore(rec, i); first < i {
+			cols[i] = cols[first]
+			continue
+		}
 		col, err := TakeArray(rec.Column(i), rows)
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", rec.ColumnName(i), err)

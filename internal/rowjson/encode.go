@@ -53,6 +53,11 @@ func AppendRow(dst []byte, rec arrow.RecordBatch, i int) []byte {
 	return NewEncoder(rec.Schema()).AppendRow(dst, rec, i)
 }
 
+// Appender returns [AppendValue] for the arrays of one type, which is faster for many values.
+func Appender(t arrow.DataType) func(dst []byte, arr arrow.Array, i int) []byte {
+	return appenderOf(t, false)
+}
+
 // AppendValue appends element i of an array as a JSON value.
 func AppendValue(dst []byte, arr arrow.Array, i int) []byte {
 	return appenderOf(arr.DataType(), false)(dst, arr, i)

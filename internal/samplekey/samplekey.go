@@ -16,8 +16,9 @@ import (
 // A Keyer writes the keys of the rows of one batch. Equal values have equal keys whatever the width of their columns,
 // today and in later versions: shards depend on it.
 type Keyer struct {
-	cols []arrow.Array
-	buf  []byte
+	cols   []arrow.Array
+	append []func(dst []byte, col arrow.Array, row int) []byte // of each column
+	buf    []byte
 }
 
 // New returns an error if a key column is missing.
@@ -29,6 +30,7 @@ func New(rec arrow.RecordBatch, columns []string) (*Keyer, error) {
 			return nil, fmt.Errorf("there is no id column %q among %q", name, names(rec.Schema()))
 		}
 		k.cols = append(k.cols, rec.Column(at))
+		k.append = append(k.append, rowjson.Appender(rec.Column(at).DataType()))
 	}
 	return k, nil
 }
@@ -43,17 +45,23 @@ func names(s *arrow.Schema) []string {
 
 // At returns the key of a row: the JSON of its values, joined by commas. It reports false if one of the values is null.
 func (k *Keyer) At(row int) (string, bool) {
+	key, ok := k.Bytes(row)
+	return string(key), ok
+}
+
+// Bytes is At without a copy: the key is valid until the next call.
+func (k *Keyer) Bytes(row int) ([]byte, bool) {
 	k.buf = k.buf[:0]
 	for i, col := range k.cols {
 		if col.IsNull(row) {
-			return "", false
+			return nil, false
 		}
 		if i > 0 {
 			k.buf = append(k.buf, ',')
 		}
-		k.buf = rowjson.AppendValue(k.buf, col, row)
+		k.buf = k.append[i](k.buf, col, row)
 	}
-	return string(k.buf), true
+	return k.buf, true
 }
 
 // InShard reports whether the sample with the key belongs to shard index of count if it lies in no interval of a
