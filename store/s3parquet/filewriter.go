@@ -10,6 +10,7 @@ import (
 	"iter"
 	"path"
 	"slices"
+	"strconv"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/google/uuid"
@@ -24,6 +25,9 @@ const sliceRows = 16 << 10
 
 // sortedByTag is the tag of an add action that names the columns by which the file's rows ascend, as a JSON array.
 const sortedByTag = "metaxy.sorted_by"
+
+// endTag is the tag of an add action that says how many bytes at the end of the file describe where its rows are.
+const endTag = "metaxy_pipes.end_bytes"
 
 // A fileWriter writes rows as data files that no commit names yet.
 type fileWriter struct {
@@ -188,7 +192,7 @@ func (w *fileWriter) finish() error {
 	if err != nil {
 		return err
 	}
-	w.done = append(w.done, delta.Add{Path: f.name, Size: f.size, Stats: text, Tags: w.tags()})
+	w.done = append(w.done, delta.Add{Path: f.name, Size: f.size, Stats: text, Tags: w.tags(stats)})
 	w.bytes += f.size
 	return nil
 }
@@ -217,16 +221,33 @@ func (w *fileWriter) encodeStats(stats columnar.Stats) (string, error) {
 	return delta.EncodeStats(stats.Rows, leaves, w.schema)
 }
 
-func (w *fileWriter) tags() map[string]*string {
+// tags say what a reader would have to open a file for.
+func (w *fileWriter) tags(stats columnar.Stats) map[string]*string {
+	end := strconv.FormatInt(stats.EndBytes, 10)
+	out := map[string]*string{endTag: &end}
 	if len(w.sortedBy) == 0 {
-		return nil
+		return out
 	}
 	names, err := json.Marshal(w.sortedBy)
 	if err != nil {
 		panic(err) // strings
 	}
 	text := string(names)
-	return map[string]*string{sortedByTag: &text}
+	out[sortedByTag] = &text
+	return out
+}
+
+// endBytes is what the tags of a data file say of its end, or 0.
+func endBytes(f *delta.File) int64 {
+	text := f.Tags[endTag]
+	if text == nil {
+		return 0
+	}
+	n, err := strconv.ParseInt(*text, 10, 64)
+	if err != nil {
+		return 0 // it is a hint
+	}
+	return n
 }
 
 // sortedBy returns the columns by which the rows of a data file ascend, as far as its tags say so.

@@ -140,12 +140,14 @@ type dataFile struct {
 
 	uri    string
 	source source
+	parts  fileParts
 }
 
 // open opens a data file of the table to read it with the given options. The caller closes its source.
 func (s *snapshot) open(ctx context.Context, f *delta.File, o columnar.ReadOptions) (*dataFile, error) {
 	name := path.Join(s.table.Path, f.Name)
-	d := &dataFile{uri: s.store.bucket.URI(name)}
+	d := &dataFile{uri: s.store.bucket.URI(name), parts: fileParts{s.store, name}}
+	o.Keeper, o.End = d.parts, endBytes(f)
 	var err error
 	if d.source, err = s.store.openSource(ctx, name, f.Size); err != nil {
 		return nil, d.explain(s, err)
@@ -164,6 +166,9 @@ func (d *dataFile) explain(s *snapshot, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w: data file %s of table %s at version %d is missing: bring it back, or read a newer version",
 			store.ErrCorrupt, d.uri, s.URI(), s.Version())
+	}
+	if errors.Is(err, store.ErrCorrupt) {
+		d.parts.forget()
 	}
 	return fmt.Errorf("read %s: %w", d.uri, err)
 }

@@ -22,7 +22,8 @@ func (s *Store) openSource(ctx context.Context, name string, size int64) (source
 	return &ranges{ctx: ctx, store: s, name: name, size: size}, nil
 }
 
-// ranges reads an object by ranged requests. Its reader merges neighbouring reads; only the end is kept. The context is that of the one scan or fetch it is made for: io.ReaderAt has no place for it.
+// ranges reads an object by ranged requests; its reader merges neighbouring ones. The context is that of the one scan or
+// fetch it is made for: io.ReaderAt has no place for it.
 type ranges struct {
 	ctx   context.Context
 	store *Store
@@ -36,22 +37,13 @@ func (r *ranges) ReadAt(p []byte, off int64) (int, error) {
 	if want == 0 && len(p) > 0 {
 		return 0, io.EOF
 	}
-	end := off+int64(len(p)) == r.size
-	if end {
-		if tail, ok := r.store.tails.get(r.name, len(p)); ok {
-			return copy(p, tail), nil
-		}
-	}
 	body, err := r.store.bucket.Get(r.ctx, r.name, off, want)
 	if err != nil {
 		return 0, err
 	}
 	n, err := io.ReadFull(body, p[:want])
 	err = errors.Join(err, body.Close())
-	switch {
-	case err == nil && end:
-		r.store.tails.put(r.name, p)
-	case err == nil && n < len(p):
+	if err == nil && n < len(p) {
 		err = io.EOF
 	}
 	return n, err

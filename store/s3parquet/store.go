@@ -35,7 +35,8 @@ type Options struct {
 type Store struct {
 	bucket bucket.Metered
 	opts   Options
-	tails  tails
+	ends   *kept // what describes data files
+	pages  *kept // of data files
 
 	mu     sync.Mutex
 	tables map[feature.Key]*delta.Table
@@ -60,7 +61,8 @@ func New(b bucket.Bucket, o Options) *Store {
 	if o.SortMemory <= 0 {
 		o.SortMemory = 64 << 20
 	}
-	return &Store{bucket: bucket.Meter(b), opts: o, tables: map[feature.Key]*delta.Table{}}
+	return &Store{bucket: bucket.Meter(b), opts: o, tables: map[feature.Key]*delta.Table{},
+		ends: newKept(maxEnd, maxEnds), pages: newKept(maxPage, maxPages)}
 }
 
 // Location is where the store lives, without credentials.

@@ -111,10 +111,11 @@ func (f *File) fetchGroup(ctx context.Context, g *rowGroup, leaves []*leaf, rang
 	return fillLeaves(leaves, ranges)
 }
 
-// indexAtHand reports whether the places of the pages of leaves stand in the end of the file, which has been read.
+// indexAtHand reports whether the places of the pages of leaves have been read.
 func (f *File) indexAtHand(g *rowGroup, leaves []*leaf) bool {
 	return !slices.ContainsFunc(leaves, func(l *leaf) bool {
-		c := &g.chunks[l.node.leaf]
-		return c.meta.OffsetIndexLength > 0 && c.meta.OffsetIndexOffset < f.tailOff
+		m := g.chunks[l.node.leaf].meta
+		_, known := f.r.known(span{m.OffsetIndexOffset, m.OffsetIndexOffset + int64(m.OffsetIndexLength)})
+		return m.OffsetIndexLength > 0 && !known
 	})
 }

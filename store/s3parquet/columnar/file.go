@@ -34,6 +34,12 @@ type ReadOptions struct {
 	// MaxPage bounds the bytes of a page, packed and unpacked; 0 means an eighth of the memory that there is, and at least
 	// 64 MiB. A larger page is an error wrapping store.ErrUnsupported.
 	MaxPage int64
+	// End is how many bytes of the end of the file are read to begin with, at most 64 KiB; 0 means that. What the writer
+	// has said (see Stats) makes one read of all that it takes to find rows. A file of 64 KiB is read whole.
+	End int64
+	// Keeper keeps parts of the file for when it is opened again; nil keeps none. Of pages it is given those of scans and
+	// fetches that read little.
+	Keeper Keeper
 }
 
 // defaultMaxPage is a part of the memory that leaves room for what is made of a page.
@@ -52,20 +58,22 @@ func (o ReadOptions) withDefaults() ReadOptions {
 	if o.MaxPage <= 0 {
 		o.MaxPage = defaultMaxPage()
 	}
+	if o.End <= 0 || o.End > tailSize {
+		o.End = tailSize
+	}
 	return o
 }
 
 // A File is an open Parquet file. It is safe for concurrent use if its reader is.
 type File struct {
-	opts    ReadOptions
-	r       io.ReaderAt
-	size    int64 // of the part before the footer
-	tailOff int64 // from where on the file is in memory
-	meta    format.FileMetaData
-	root    *node
-	leaves  []*node
-	groups  []rowGroup
-	schema  *arrow.Schema
+	opts   ReadOptions
+	r      *parts
+	size   int64 // of the part before the footer
+	meta   format.FileMetaData
+	root   *node
+	leaves []*node
+	groups []rowGroup
+	schema *arrow.Schema
 }
 
 // A rowGroup is a checked row group.
@@ -120,9 +128,13 @@ func (f *File) readFooter(r io.ReaderAt, size int64) ([]byte, error) {
 	if size < int64(len(magic)+8) {
 		return nil, corruptf("file of %d bytes is too short to be Parquet", size)
 	}
-	tail := make([]byte, min(size, tailSize))
-	tailOff := size - int64(len(tail))
-	if err := readAt(r, tail, tailOff); err != nil {
+	f.r = &parts{r: r, keeper: f.opts.Keeper, tailOff: size}
+	tailOff := int64(0) // a small file is read whole
+	if size > tailSize {
+		tailOff = size - max(f.opts.End, int64(len(magic)+8))
+	}
+	tail, err := f.r.read(span{tailOff, size}, keepEnd)
+	if err != nil {
 		return nil, err
 	}
 	switch end := string(tail[len(tail)-4:]); {
@@ -138,28 +150,8 @@ func (f *File) readFooter(r io.ReaderAt, size int64) ([]byte, error) {
 	if f.size < int64(len(magic)) {
 		return nil, corruptf("footer of %d bytes does not fit a file of %d", length, size)
 	}
-	f.tailOff = tailOff
-	f.r = &tailReader{r: r, off: tailOff, tail: tail}
-	footer := make([]byte, length)
-	return footer, readAt(f.r, footer, f.size)
-}
-
-// tailReader answers reads from the end of the file without asking the storage again.
-type tailReader struct {
-	r    io.ReaderAt
-	off  int64
-	tail []byte
-}
-
-func (t *tailReader) ReadAt(p []byte, off int64) (int, error) {
-	if off < t.off {
-		return t.r.ReadAt(p, off)
-	}
-	n := copy(p, t.tail[min(off-t.off, int64(len(t.tail))):])
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
+	f.r.tail, f.r.tailOff = tail, tailOff
+	return f.r.read(span{f.size, size - 8}, keepEnd)
 }
 
 func (f *File) checkRowGroups() error {

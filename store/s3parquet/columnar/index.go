@@ -2,7 +2,6 @@ package columnar
 
 import (
 	"bytes"
-	"slices"
 
 	"github.com/parquet-go/parquet-go/format"
 	"golang.org/x/sync/errgroup"
@@ -13,11 +12,20 @@ type rowRange struct{ start, end int64 }
 
 func (r rowRange) len() int64 { return r.end - r.start }
 
-// readSpans reads several parts of the file in as few reads as is sensible.
-func (f *File) readSpans(spans []span) ([][]byte, error) {
-	merged := mergeSpans(slices.Clone(spans))
+// readIndexes reads several parts of the file that describe pages, in as few reads as is sensible.
+func (f *File) readIndexes(spans []span) ([][]byte, error) {
+	out := make([][]byte, len(spans))
+	var missing []span
+	for i, s := range spans {
+		var ok bool
+		if out[i], ok = f.r.known(s); !ok {
+			missing = append(missing, s)
+		}
+	}
+	merged := mergeSpans(missing, indexGap)
 	var g errgroup.Group
 	for _, b := range merged {
+		b.keep = keepEnd
 		g.Go(func() error {
 			_, err := b.load(f.r)
 			return err
@@ -26,10 +34,9 @@ func (f *File) readSpans(spans []span) ([][]byte, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	out := make([][]byte, len(spans))
 	for i, s := range spans {
 		for _, b := range merged {
-			if s.off >= b.off && s.end <= b.end {
+			if out[i] == nil && s.off >= b.off && s.end <= b.end {
 				out[i] = b.data[s.off-b.off : s.end-b.off]
 			}
 		}
@@ -61,7 +68,7 @@ func (f *File) offsetIndexes(chunks []*chunk) ([][]format.PageLocation, error) {
 		}
 		spans, which = append(spans, s), append(which, i)
 	}
-	parts, err := f.readSpans(spans)
+	parts, err := f.readIndexes(spans)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +155,7 @@ func (f *File) pageIndexOf(c *chunk) (*chunkIndex, error) {
 	if err != nil {
 		return nil, err
 	}
-	parts, err := f.readSpans([]span{bounds, places})
+	parts, err := f.readIndexes([]span{bounds, places})
 	if err != nil {
 		return nil, err
 	}

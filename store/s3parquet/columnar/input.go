@@ -1,7 +1,6 @@
 package columnar
 
 import (
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -10,10 +9,14 @@ import (
 const (
 	// mergeGap is how many unneeded bytes a read takes along rather than being two reads.
 	mergeGap = 128 << 10
+	// indexGap is the same of what describes pages, which is little itself.
+	indexGap = 16 << 10
 	// mergeSize bounds the reads that are merged, so that several of them run at once.
 	mergeSize = 8 << 20
 	// maxReads bounds how many reads of one plan run at once.
 	maxReads = 16
+	// keptRead is how many bytes a scan or a fetch reads at most for its pages to be kept: some are likely to be fetched next.
+	keptRead = 2 << 20
 	// leastWindow bounds below what a column that does not fit the read-ahead is read in.
 	leastWindow = 256 << 10
 )
@@ -25,13 +28,14 @@ type span struct{ off, end int64 }
 type block struct {
 	span
 	from *block // the larger block that this is a part of, or nil
+	keep worth
 
 	once sync.Once
 	data []byte
 	err  error
 }
 
-func (b *block) load(r io.ReaderAt) ([]byte, error) {
+func (b *block) load(r *parts) ([]byte, error) {
 	b.once.Do(func() {
 		if b.from != nil {
 			var all []byte
@@ -41,8 +45,7 @@ func (b *block) load(r io.ReaderAt) ([]byte, error) {
 			b.from = nil
 			return
 		}
-		b.data = make([]byte, b.end-b.off)
-		b.err = readAt(r, b.data, b.off)
+		b.data, b.err = r.read(b.span, b.keep)
 	})
 	return b.data, b.err
 }
@@ -54,7 +57,7 @@ type readAhead struct {
 }
 
 // begin reads blocks in the background. An error is kept for who asks for the block.
-func (a *readAhead) begin(r io.ReaderAt, blocks []*block) {
+func (a *readAhead) begin(r *parts, blocks []*block) {
 	for first := range min(len(blocks), maxReads) {
 		a.running.Go(func() {
 			for i := first; i < len(blocks) && !a.stop.Load(); i += maxReads {
@@ -72,7 +75,7 @@ func (a *readAhead) close() {
 
 // An input gives one leaf the bytes of its pages, which it asks for in ascending order.
 type input struct {
-	r      io.ReaderAt
+	r      *parts
 	blocks []*block // in ascending order; the first is the one in buf
 	buf    []byte
 	bufOff int64
@@ -124,8 +127,8 @@ func (in *input) advance(off int64, left []byte) error {
 }
 
 // planInputs arranges the reading of the spans of several leaves. If they fit the budget they are merged into few
-// reads, all of which begin at once; else each leaf reads a window at a time, and the next one ahead.
-func planInputs(r io.ReaderAt, leaves [][]span, budget int64, reads *readAhead) []*input {
+// reads, all of which begin at once, besides what is in memory; else each leaf reads a window at a time, and the next one ahead.
+func planInputs(r *parts, leaves [][]span, budget int64, reads *readAhead) []*input {
 	inputs := make([]*input, len(leaves))
 	total := int64(0)
 	for i, spans := range leaves {
@@ -141,16 +144,27 @@ func planInputs(r io.ReaderAt, leaves [][]span, budget int64, reads *readAhead) 
 		}
 		return inputs
 	}
-	merged := mergeSpans(slices.Concat(leaves...))
+	var missing []span
 	for i, spans := range leaves {
 		for _, s := range spans {
-			j, _ := slices.BinarySearchFunc(merged, s.off, func(b *block, off int64) int {
-				if b.end <= off {
-					return -1
-				}
-				return 1
-			})
-			inputs[i].blocks = append(inputs[i].blocks, &block{span: s, from: merged[j]})
+			b := &block{span: s}
+			if data, ok := r.known(s); ok {
+				b.once.Do(func() { b.data = data })
+			} else {
+				missing = append(missing, s)
+			}
+			inputs[i].blocks = append(inputs[i].blocks, b)
+		}
+	}
+	merged := mergeSpans(missing, mergeGap)
+	if total <= keptRead {
+		for _, b := range merged {
+			b.keep = keepPages
+		}
+	}
+	for _, in := range inputs {
+		for _, b := range in.blocks {
+			b.partOf(merged)
 		}
 	}
 	if len(merged) > 1 {
@@ -159,14 +173,28 @@ func planInputs(r io.ReaderAt, leaves [][]span, budget int64, reads *readAhead) 
 	return inputs
 }
 
-// mergeSpans joins spans that are near each other.
-func mergeSpans(spans []span) []*block {
+// partOf has a block without bytes get them from that of the larger blocks that it lies in.
+func (b *block) partOf(merged []*block) {
+	if b.data != nil || b.off == b.end {
+		return
+	}
+	i, _ := slices.BinarySearchFunc(merged, b.off, func(m *block, off int64) int {
+		if m.end <= off {
+			return -1
+		}
+		return 1
+	})
+	b.from = merged[i]
+}
+
+// mergeSpans joins spans between which at most so many bytes lie.
+func mergeSpans(spans []span, gap int64) []*block {
 	slices.SortFunc(spans, func(a, b span) int { return int(min(max(a.off-b.off, -1), 1)) })
 	var merged []*block
 	for _, s := range spans {
 		if n := len(merged); n > 0 {
 			last := merged[n-1]
-			if s.off < last.end || s.off-last.end <= mergeGap && s.end-last.off <= mergeSize {
+			if s.off < last.end || s.off-last.end <= gap && s.end-last.off <= mergeSize {
 				last.end = max(last.end, s.end)
 				continue
 			}

@@ -16,6 +16,9 @@ import (
 type Stats struct {
 	Rows  int64 // in the file
 	Bytes int64 // the size of the file
+	// EndBytes is how many bytes at the end of the file tell where the rows are: the footer, the places of all pages, and
+	// the bounds of those of the columns by which the rows are sorted. See ReadOptions.End.
+	EndBytes int64
 	// Columns has an entry for each leaf column outside of lists and maps, by its path joined with dots.
 	Columns map[string]ColumnStats
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/parquet-go/parquet-go/format"
@@ -39,6 +40,7 @@ type Writer struct {
 	indexes []pageIndex // of the chunks that were written, in their order
 	rows    int64       // in the row group
 	total   int64
+	end     int64 // where what Stats.EndBytes counts begins
 	err     error // the first error; nothing is written after it
 }
 
@@ -188,7 +190,7 @@ func (w *Writer) Close() (Stats, error) {
 	if w.err != nil {
 		return Stats{}, w.err
 	}
-	stats := Stats{Rows: w.total, Bytes: w.off, Columns: make(map[string]ColumnStats)}
+	stats := Stats{Rows: w.total, Bytes: w.off, EndBytes: w.off - w.end, Columns: make(map[string]ColumnStats)}
 	for _, l := range w.leaves {
 		if l.maxRep == 0 {
 			c := l.fileStats()
@@ -199,7 +201,8 @@ func (w *Writer) Close() (Stats, error) {
 	return stats, nil
 }
 
-// writeIndexes writes all column indexes and then all offset indexes, as the format recommends.
+// writeIndexes writes all column indexes and then all offset indexes, as the format recommends. The column indexes that
+// tell where in a sorted file a value can be come last, so that one read of the file's end has all that it takes to find it.
 func (w *Writer) writeIndexes() error {
 	chunks := make([]*format.ColumnChunk, 0, len(w.indexes))
 	for i := range w.groups {
@@ -207,18 +210,12 @@ func (w *Writer) writeIndexes() error {
 			chunks = append(chunks, &w.groups[i].Columns[j])
 		}
 	}
-	for i, c := range chunks {
-		if !w.indexes[i].hasStats {
-			continue
-		}
-		b, err := encodeThrift(w.indexes[i].columns)
-		if err != nil {
-			return fmt.Errorf("write column index: %w", err)
-		}
-		c.ColumnIndexOffset, c.ColumnIndexLength = w.off, int32(len(b))
-		if err := w.write(b); err != nil {
-			return err
-		}
+	if err := w.writeColumnIndexes(chunks, false); err != nil {
+		return err
+	}
+	w.end = w.off
+	if err := w.writeColumnIndexes(chunks, true); err != nil {
+		return err
 	}
 	for i, c := range chunks {
 		b, err := encodeThrift(w.indexes[i].offsets)
@@ -226,6 +223,26 @@ func (w *Writer) writeIndexes() error {
 			return fmt.Errorf("write offset index: %w", err)
 		}
 		c.OffsetIndexOffset, c.OffsetIndexLength = w.off, int32(len(b))
+		if err := w.write(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeColumnIndexes writes the column indexes of those chunks whose column the rows are sorted by, or of the others.
+func (w *Writer) writeColumnIndexes(chunks []*format.ColumnChunk, sorting bool) error {
+	for i, c := range chunks {
+		leaf := int32(i % len(w.leaves))
+		sorts := slices.ContainsFunc(w.sorting, func(s format.SortingColumn) bool { return s.ColumnIdx == leaf })
+		if !w.indexes[i].hasStats || sorts != sorting {
+			continue
+		}
+		b, err := encodeThrift(w.indexes[i].columns)
+		if err != nil {
+			return fmt.Errorf("write column index: %w", err)
+		}
+		c.ColumnIndexOffset, c.ColumnIndexLength = w.off, int32(len(b))
 		if err := w.write(b); err != nil {
 			return err
 		}
