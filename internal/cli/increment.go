@@ -25,7 +25,11 @@ type increment struct {
 
 	counts  map[engine.Status]int64
 	printed int64
+	status  arrow.Array // the status of the part at hand, as often as a batch has rows
 }
+
+// printedBatch is how many rows are printed at a time, if they are not too large.
+const printedBatch = 16 << 10
 
 // versionColumns stand between the id columns and the requested ones.
 var versionColumns = []string{
@@ -174,7 +178,8 @@ func (p *increment) part(ctx context.Context, s engine.Status, to *arrow.Schema,
 	if sharded {
 		p.counts[s] = 0
 	}
-	for rec, err := range p.inc.Batches(ctx, s, columns, 0) {
+	p.status = repeated(s.String(), printedBatch)
+	for rec, err := range p.inc.Batches(ctx, s, columns, printedBatch) {
 		if err != nil {
 			return err
 		}
@@ -191,7 +196,7 @@ func (p *increment) part(ctx context.Context, s engine.Status, to *arrow.Schema,
 			rec = rec.NewSlice(0, min(rec.NumRows(), p.flags.limit-p.printed))
 		}
 		p.printed += rec.NumRows()
-		if err := w.Write(withStatus(rec, s, to)); err != nil {
+		if err := w.Write(p.withStatus(rec, to)); err != nil {
 			return err
 		}
 		if p.flags.limit > 0 && p.printed >= p.flags.limit && !sharded {
@@ -241,15 +246,20 @@ func columnOf(rec arrow.RecordBatch, name string) arrow.Array {
 	return nil
 }
 
-// withStatus brings rows to the printed columns. What they lack is null.
-func withStatus(rec arrow.RecordBatch, s engine.Status, to *arrow.Schema) arrow.RecordBatch {
-	n := int(rec.NumRows())
-	fields, arrays := slices.Clone(to.Fields()), make([]arrow.Array, to.NumFields())
+// repeated is a text n times.
+func repeated(text string, n int) arrow.Array {
 	b := array.NewStringBuilder(memory.DefaultAllocator)
 	for range n {
-		b.Append(s.String())
+		b.Append(text)
 	}
-	arrays[0] = b.NewArray()
+	return b.NewArray()
+}
+
+// withStatus brings rows to the printed columns. What they lack is null.
+func (p *increment) withStatus(rec arrow.RecordBatch, to *arrow.Schema) arrow.RecordBatch {
+	n := int(rec.NumRows())
+	fields, arrays := slices.Clone(to.Fields()), make([]arrow.Array, to.NumFields())
+	arrays[0] = array.NewSlice(p.status, 0, int64(n))
 	for i := 1; i < len(fields); i++ {
 		arrays[i] = columnOf(rec, fields[i].Name)
 		if arrays[i] == nil {

@@ -10,6 +10,9 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 )
 
+// printedGroup is how many rows a row group has that is printed; all of them are held in memory.
+const printedGroup = 128 << 10
+
 // parquetWriter writes one Parquet file.
 type parquetWriter struct {
 	w      *columnar.Writer
@@ -21,7 +24,7 @@ func newParquetWriter(w io.Writer, schema *arrow.Schema) (rowWriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write parquet: %w", err)
 	}
-	cw, err := columnar.NewWriter(w, stored, columnar.WriterOptions{})
+	cw, err := columnar.NewWriter(w, stored, columnar.WriterOptions{RowGroupRows: printedGroup, ByLength: true})
 	if err != nil {
 		return nil, fmt.Errorf("write parquet: %w", err)
 	}

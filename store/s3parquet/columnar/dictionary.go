@@ -36,15 +36,6 @@ func (d *dictionary) add(v []byte) (at uint32, changed bool) {
 	return at, true
 }
 
-// expand returns the values with the given numbers as they are written without a dictionary.
-func (d *dictionary) expand(dst []byte, indexes []uint32) []byte {
-	for _, i := range indexes {
-		dst = binary.LittleEndian.AppendUint32(dst, uint32(len(d.values[i])))
-		dst = append(dst, d.values[i]...)
-	}
-	return dst
-}
-
 func appendPlain(dst, v []byte) []byte {
 	return append(binary.LittleEndian.AppendUint32(dst, uint32(len(v))), v...)
 }

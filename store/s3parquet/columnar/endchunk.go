@@ -7,45 +7,73 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// endChunk returns the bytes of the chunk that begins at an offset of the file, and what describes it, and starts the
-// next chunk.
-func (l *leafWriter) endChunk(off int64) (parts [][]byte, meta format.ColumnMetaData, index pageIndex, err error) {
+// A writtenChunk is the bytes of a chunk and what describes it.
+type writtenChunk struct {
+	pages  [][]byte
+	meta   format.ColumnMetaData
+	index  pageIndex
+	bounds bounds
+}
+
+// endChunk returns the chunk at hand, which is to begin at an offset of the file, and starts the next one.
+func (l *leafWriter) endChunk(off int64) (writtenChunk, error) {
 	if err := l.endPage(); err != nil {
-		return nil, meta, index, err
+		return writtenChunk{}, err
 	}
-	meta = format.ColumnMetaData{
-		Type: l.physical, PathInSchema: l.path, Codec: format.Snappy, NumValues: l.entries, DataPageOffset: off,
-		Encoding: []format.Encoding{format.Plain, format.RLE},
+	var pages [][]byte
+	meta := format.ColumnMetaData{
+		Type: l.physical, PathInSchema: l.path, NumValues: l.entries, DataPageOffset: off, Encoding: []format.Encoding{format.RLE},
 	}
 	if l.dictData > 0 {
 		page, err := l.dictionaryPage()
 		if err != nil {
-			return nil, meta, index, err
+			return writtenChunk{}, err
 		}
-		parts = append(parts, page)
+		pages = append(pages, page)
 		meta.DictionaryPageOffset = off
 		meta.DataPageOffset = off + int64(len(page))
-		meta.Encoding = append(meta.Encoding, format.RLEDictionary)
+		meta.Encoding = append(meta.Encoding, format.Plain, format.RLEDictionary)
 		meta.EncodingStats = append(meta.EncodingStats,
 			format.PageEncodingStats{PageType: format.DictionaryPage, Encoding: format.Plain, Count: 1},
 			format.PageEncodingStats{PageType: format.DataPage, Encoding: format.RLEDictionary, Count: int32(l.dictData)})
 	}
 	if l.plain > 0 {
+		encoding := l.encoding()
+		if !slices.Contains(meta.Encoding, encoding) {
+			meta.Encoding = append(meta.Encoding, encoding)
+		}
 		meta.EncodingStats = append(meta.EncodingStats,
-			format.PageEncodingStats{PageType: format.DataPage, Encoding: format.Plain, Count: int32(l.plain)})
+			format.PageEncodingStats{PageType: format.DataPage, Encoding: encoding, Count: int32(l.plain)})
 	}
 	for i := range l.index.offsets.PageLocations {
 		l.index.offsets.PageLocations[i].Offset += meta.DataPageOffset
 	}
+	meta.Codec = l.codec
 	meta.TotalCompressedSize = meta.DataPageOffset - off + l.encoded
 	meta.TotalUncompressedSize = l.raw
 	meta.Statistics = l.chunkStats()
 	l.index.columns.BoundaryOrder = l.order()
-	index = l.index
-	parts = append(parts, l.pages...)
+	out := writtenChunk{append(pages, l.pages...), meta, l.index, l.chunk.clone()}
 	l.file.include(&l.chunk, l.compare)
 	l.startChunk()
-	return parts, meta, index, nil
+	return out, nil
+}
+
+// repeat returns a chunk that another leaf has written, as one of this leaf that begins at an offset of the file.
+func (l *leafWriter) repeat(c writtenChunk, off int64) writtenChunk {
+	c.meta.PathInSchema = l.path
+	by := off - c.meta.DataPageOffset
+	if c.meta.DictionaryPageOffset > 0 {
+		by = off - c.meta.DictionaryPageOffset
+		c.meta.DictionaryPageOffset = off
+	}
+	c.meta.DataPageOffset += by
+	c.index.offsets.PageLocations = slices.Clone(c.index.offsets.PageLocations)
+	for i := range c.index.offsets.PageLocations {
+		c.index.offsets.PageLocations[i].Offset += by
+	}
+	l.file.include(&c.bounds, l.compare)
+	return c
 }
 
 // dictionaryPage encodes the dictionary, which comes first in the chunk although it is known last.

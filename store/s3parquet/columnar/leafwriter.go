@@ -1,13 +1,11 @@
 package columnar
 
 import (
-	"bytes"
 	"fmt"
 	"hash/crc32"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
-	"github.com/apache/arrow-go/v18/arrow/array"
 	"github.com/klauspost/compress/s2"
 	"github.com/parquet-go/parquet-go/encoding/thrift"
 	"github.com/parquet-go/parquet-go/format"
@@ -19,6 +17,8 @@ const (
 	pageRows  = 20_000
 	// dictionaryTrial is after how many values a column has to show that its values repeat.
 	dictionaryTrial = 1024
+	// leastGain is the part of a page, one of so many, that compression has to save.
+	leastGain = 16
 )
 
 // A leafWriter writes the chunks of one leaf column.
@@ -34,11 +34,15 @@ type leafWriter struct {
 	rows    int
 	defs    []uint8
 	reps    []uint8
-	values  []byte   // PLAIN
+	values  []byte   // PLAIN, or texts without their lengths
+	lengths []int32  // of the texts; see byLength
 	indexes []uint32 // in place of values while there is a dictionary
 	page    bounds
 
+	byLength bool // texts are written as DELTA_LENGTH_BYTE_ARRAY where there is no dictionary
+
 	// The chunk at hand.
+	codec    format.CompressionCodec
 	dict     *dictionary // nil when it does not pay
 	indexing bool        // the page at hand refers to the dictionary
 	pages    [][]byte    // encoded
@@ -55,6 +59,7 @@ type leafWriter struct {
 	payload []byte
 	packed  []byte
 	fixed   []byte
+	spare   [][]byte // pages that were written, whose memory is used again
 }
 
 // A pageIndex describes the pages of a chunk.
@@ -81,6 +86,7 @@ func (l *leafWriter) startChunk() {
 	if l.indexing {
 		l.dict = newDictionary()
 	}
+	l.codec = format.Snappy
 	l.pages, l.encoded, l.dictData, l.plain, l.entries, l.first, l.raw = nil, 0, 0, 0, 0, 0, 0
 	l.chunk.reset()
 	l.index = pageIndex{hasStats: true}
@@ -99,7 +105,14 @@ func (l *leafWriter) size() int64 {
 func (l *leafWriter) append(a arrow.Array, e entries) error {
 	var get func(i int) []byte
 	if l.width == 0 {
-		get = bytesOf(a)
+		texts, err := textsIn(a)
+		if err != nil {
+			return err
+		}
+		if e.defs == nil {
+			return l.appendTexts(texts, e)
+		}
+		get = texts.at
 	} else {
 		l.fixed = plainFixed(a, l.width, l.fixed[:0])
 		if e.defs == nil {
@@ -136,19 +149,6 @@ func (l *leafWriter) append(a arrow.Array, e entries) error {
 	return nil
 }
 
-// bytesOf returns the access to the values of a string or binary array.
-func bytesOf(a arrow.Array) func(i int) []byte {
-	if s, ok := a.(*array.String); ok {
-		offsets, all := s.ValueOffsets(), s.Data().Buffers()[2]
-		if all == nil {
-			return func(int) []byte { return nil }
-		}
-		data := all.Bytes()
-		return func(i int) []byte { return data[offsets[i]:offsets[i+1]] }
-	}
-	return a.(*array.Binary).Value
-}
-
 // appendFixed adds rows of which none is null.
 func (l *leafWriter) appendFixed(e entries) error {
 	for at := 0; at < e.n; {
@@ -159,15 +159,20 @@ func (l *leafWriter) appendFixed(e entries) error {
 		}
 		n := min(e.n-at, pageRows-l.rows, max(1, (pageBytes-len(l.values))/l.width))
 		l.values = append(l.values, l.fixed[at*l.width:(at+n)*l.width]...)
-		start := len(l.defs)
-		l.defs = extend(l.defs, n)
-		for i := range l.defs[start:] {
-			l.defs[start+i] = e.def
-		}
-		l.rows += n
+		l.addRows(n, e.def)
 		at += n
 	}
 	return nil
+}
+
+// addRows counts n rows of one level, whose values are in the page.
+func (l *leafWriter) addRows(n int, def uint8) {
+	start := len(l.defs)
+	l.defs = extend(l.defs, n)
+	for i := range l.defs[start:] {
+		l.defs[start+i] = def
+	}
+	l.rows += n
 }
 
 func (l *leafWriter) full() bool {
@@ -181,37 +186,13 @@ func (l *leafWriter) add(v []byte) error {
 		l.values = append(l.values, v...)
 		return nil
 	}
-	if len(v) > 1<<30 {
-		return fmt.Errorf("a value has %d bytes; at most 1 GiB can be written", len(v))
-	}
-	changed := true
 	if l.indexing {
-		var at uint32
-		at, changed = l.dict.add(v)
-		if l.indexes = append(l.indexes, at); len(l.indexes) == dictionaryTrial {
-			l.tryDictionary()
-		}
-	} else {
-		l.values = appendPlain(l.values, v)
+		l.addIndex(v)
+		return nil
 	}
-	if changed || !l.page.has {
-		l.observe(v)
-	}
+	l.addText(v)
+	l.observe(v)
 	return nil
-}
-
-// observe widens the bounds of the page.
-func (l *leafWriter) observe(v []byte) {
-	if !l.page.has {
-		l.page.has = true
-		l.page.min, l.page.max = append(l.page.min[:0], v...), append(l.page.max[:0], v...)
-		return
-	}
-	if bytes.Compare(v, l.page.max) > 0 {
-		l.page.max = append(l.page.max[:0], v...)
-	} else if bytes.Compare(v, l.page.min) < 0 {
-		l.page.min = append(l.page.min[:0], v...)
-	}
 }
 
 // endPage encodes the page at hand, if it has entries.
@@ -222,7 +203,7 @@ func (l *leafWriter) endPage() error {
 	l.tryDictionary()
 	l.payload = appendLevels(l.payload[:0], l.reps, l.maxRep)
 	l.payload = appendLevels(l.payload, l.defs, l.maxDef)
-	encoding := format.Plain
+	encoding := l.encoding()
 	switch {
 	case len(l.indexes) > 0:
 		encoding = format.RLEDictionary
@@ -230,6 +211,12 @@ func (l *leafWriter) endPage() error {
 		l.dictData++
 	case l.physical == format.Boolean:
 		l.payload = appendBits(l.payload, l.values)
+		l.plain++
+	case encoding == format.DeltaLengthByteArray:
+		if err := l.appendLengths(); err != nil {
+			return err
+		}
+		l.payload = append(l.payload, l.values...)
 		l.plain++
 	default:
 		l.payload = append(l.payload, l.values...)
@@ -253,30 +240,59 @@ func (l *leafWriter) endPage() error {
 	l.first += int64(l.rows)
 	l.entries += int64(len(l.defs))
 	l.indexing = l.indexing && len(l.dict.plain) < maxDictionary
-	l.rows, l.defs, l.reps, l.values, l.indexes = 0, l.defs[:0], l.reps[:0], l.values[:0], l.indexes[:0]
+	l.rows, l.defs, l.reps, l.values, l.lengths, l.indexes = 0, l.defs[:0], l.reps[:0], l.values[:0], l.lengths[:0], l.indexes[:0]
 	return nil
 }
 
-// tryDictionary gives the dictionary up if the values of the first page, or its beginning, show that it does not pay.
-func (l *leafWriter) tryDictionary() {
-	if l.dictData == 0 && len(l.indexes) >= 16 && len(l.dict.values) > len(l.indexes)/2 {
-		l.values = l.dict.expand(l.values[:0], l.indexes)
-		l.dict, l.indexing, l.indexes = nil, false, l.indexes[:0]
+// encoding is that of pages without a dictionary.
+func (l *leafWriter) encoding() format.Encoding {
+	if l.byLength {
+		return format.DeltaLengthByteArray
 	}
+	return format.Plain
 }
 
-// encode compresses the payload and returns it after its header.
+// encode returns the payload after its header, compressed unless a full first page of the chunk shows that this does not
+// pay.
 func (l *leafWriter) encode(header *format.PageHeader) ([]byte, error) {
-	l.packed = s2.EncodeSnappy(l.packed[:cap(l.packed)], l.payload)
+	body := l.payload
+	if l.codec == format.Snappy {
+		l.packed = s2.EncodeSnappy(l.packed[:cap(l.packed)], l.payload)
+		first := len(l.pages) == 0 && l.dict == nil && len(l.payload) >= pageBytes/2
+		if first && len(l.packed) > len(l.payload)/leastGain*(leastGain-1) {
+			l.codec = format.Uncompressed
+		} else {
+			body = l.packed
+		}
+	}
 	header.UncompressedPageSize = int32(len(l.payload))
-	header.CompressedPageSize = int32(len(l.packed))
-	header.CRC = int32(crc32.ChecksumIEEE(l.packed))
+	header.CompressedPageSize = int32(len(body))
+	header.CRC = int32(crc32.ChecksumIEEE(body))
 	b, err := encodeThrift(*header)
 	if err != nil {
 		return nil, fmt.Errorf("write page header: %w", err)
 	}
 	l.raw += int64(len(b) + len(l.payload))
-	return slices.Concat(b, l.packed), nil
+	return append(append(l.sparePage(), b...), body...), nil
+}
+
+// sparePage is memory for a page.
+func (l *leafWriter) sparePage() []byte {
+	if n := len(l.spare); n > 0 {
+		page := l.spare[n-1]
+		l.spare = l.spare[:n-1]
+		return page[:0]
+	}
+	return nil
+}
+
+// recycle takes pages back that were written.
+func (l *leafWriter) recycle(pages [][]byte) {
+	for _, p := range pages {
+		if cap(p) <= 2*pageBytes {
+			l.spare = append(l.spare, p)
+		}
+	}
 }
 
 func (l *leafWriter) endPageStats() {

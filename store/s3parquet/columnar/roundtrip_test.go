@@ -46,9 +46,12 @@ func TestRoundTrip(t *testing.T) {
 // TestArrowReadsOurs has Arrow's own reader read what we write.
 func TestArrowReadsOurs(t *testing.T) {
 	t.Parallel()
-	for _, nulls := range []float64{0, 0.2} {
-		want := newGenerator(5, nulls).batch(everyType(), 30_000)
-		data, _ := encode(t, WriterOptions{RowGroupRows: 11_000, SortedBy: []string{"id"}}, want)
+	for _, c := range []struct {
+		nulls    float64
+		byLength bool
+	}{{0, false}, {0.2, false}, {0, true}, {0.2, true}} {
+		want := newGenerator(5, c.nulls).batch(everyType(), 30_000)
+		data, _ := encode(t, WriterOptions{RowGroupRows: 11_000, SortedBy: []string{"id"}, ByLength: c.byLength}, want)
 		r, err := file.NewParquetReader(bytes.NewReader(data))
 		if err != nil {
 			t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,13 @@ func (b *bounds) include(o *bounds, compare func(x, y []byte) int) {
 		b.max = append(b.max[:0], o.max...)
 	}
 	b.has = true
+}
+
+// clone returns a copy in memory of its own.
+func (b *bounds) clone() bounds {
+	c := *b
+	c.min, c.max = slices.Clone(b.min), slices.Clone(b.max)
+	return c
 }
 
 // reset forgets the values; the memory is used again.
