@@ -137,7 +137,20 @@ func (k *keyed) partitioning() partitioning {
 	return newPartitioning(k.plan.options.MemoryLimit, bytes, k.workers)
 }
 
-// resolve returns the increment, or errNotKeyed.
+// increment decides by a merge where the tables are sorted, and else through partitions. It returns errNotKeyed if neither can.
+func (k *keyed) increment(ctx context.Context) (*Increment, error) {
+	if k.only == nil {
+		if m := newMerge(newKeyed(k.plan)); m != nil {
+			inc, err := m.resolve(ctx)
+			if !errors.Is(err, errUnordered) {
+				return inc, err
+			}
+		}
+	}
+	return k.resolve(ctx, k.partitioning())
+}
+
+// resolve decides through partitions. It returns the increment, or errNotKeyed.
 func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, error) {
 	k.partitions = newPartitions(how)
 	defer k.partitions.close()
@@ -148,7 +161,7 @@ func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, erro
 	if err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", k.plan.feature.Key(), err)
 	}
-	return k.increment(found), nil
+	return k.found(found), nil
 }
 
 // read fills the partitions. One goroutine for each table takes what is decoded, in order; the workers make entries of
@@ -201,8 +214,8 @@ func (k *keyed) decide(ctx context.Context) (*keyedDecision, error) {
 	return found, decide.Wait()
 }
 
-// increment keeps of a decision what says where the rows are.
-func (k *keyed) increment(found *keyedDecision) *Increment {
+// found keeps of a decision what says where the rows are.
+func (k *keyed) found(found *keyedDecision) *Increment {
 	inc := &Increment{plan: k.plan, unresolvable: found.unresolvable, replaced: k.replaced.rows(),
 		examined: k.plan.examinedRows()}
 	if k.only != nil {

@@ -17,6 +17,7 @@ type keyedDecider struct {
 	stride  int      // the words of a sample
 	values  []uint64 // the versions that rows give: how many bytes, then these. A digest's place has where they begin
 	buf     []uint64 // of a chunk that is read back
+	window  window   // that the rows are in; nil for a partition
 
 	version *versioner // of samples that several tables make
 	tuple   []uint64
@@ -43,10 +44,15 @@ func (d *keyedDecider) partition(number int) error {
 	if err := d.gather(number); err != nil {
 		return err
 	}
+	d.decide()
+	return nil
+}
+
+// decide decides about the samples at hand.
+func (d *keyedDecider) decide() {
 	for at := 0; at < len(d.samples); at += d.stride {
 		d.decideSample(d.samples[at : at+d.stride : at+d.stride])
 	}
-	return nil
 }
 
 // reset makes room for the samples of at most so many entries, most of which have a second one.
@@ -80,18 +86,27 @@ func (d *keyedDecider) collect(words []uint64) {
 
 // add notes an entry, with values in place of a digest or without, if it is the newest of its table and key.
 func (d *keyedDecider) add(p place, entry []uint64, values bool) {
-	s := d.sample(entry[0], entry[1])
+	digest := d.newest(entry[0], entry[1], p)
+	switch {
+	case digest == nil:
+	case values:
+		*digest = uint64(len(d.values))
+		d.values = append(d.values, entry[3:]...)
+	default:
+		*digest = entry[3]
+	}
+}
+
+// newest notes a row of a key, and returns where its digest belongs; nil if a newer row of its table is known.
+func (d *keyedDecider) newest(lo, hi uint64, p place) *uint64 {
+	s := d.sample(lo, hi)
 	t := p.table()
 	have := &s[2+2*t]
 	if was := place(*have); was != noPlace && !d.tables[t].newer(p, was) {
-		return
+		return nil
 	}
 	*have = uint64(p)
-	s[3+2*t] = entry[3]
-	if values {
-		s[3+2*t] = uint64(len(d.values))
-		d.values = append(d.values, entry[3:]...)
-	}
+	return &s[3+2*t]
 }
 
 // sample finds the sample of a key, or makes one.
@@ -235,6 +250,10 @@ func (d *keyedDecider) digest(sample []uint64) (uint64, bool) {
 			continue
 		}
 		at := sample[3+2*t]
+		if d.window != nil {
+			d.window.versionsOf(at, number, d.version)
+			continue
+		}
 		size := d.values[at]
 		splitValues(values, wordBytes(d.values[at+1:])[:size])
 	}

@@ -101,7 +101,6 @@ const keyedBlock = 512
 type keyedWorker struct {
 	*keyed
 	out     *partitionWriter
-	texts   [][]byte        // of versions that are stored as numbers
 	version *versioner      // of the samples that rows of one table alone make
 	rows    [keyedBlock]int // of the batch
 	keys    [keyedBlock]xxh3.Uint128
@@ -111,10 +110,16 @@ type keyedWorker struct {
 }
 
 func newKeyedWorker(k *keyed) *keyedWorker {
-	w := &keyedWorker{keyed: k, out: k.partitions.writer()}
-	if k.single() {
+	w := makeKeyedWorker(k)
+	w.out = k.partitions.writer()
+	return &w
+}
+
+// makeKeyedWorker makes a worker without partitions.
+func makeKeyedWorker(k *keyed) keyedWorker {
+	w := keyedWorker{keyed: k}
+	if k.single() && !k.summing {
 		w.version = newVersioner(&k.plan.versions, k.plan.hashing, nil)
-		w.texts = make([][]byte, len(k.tables[0].scan.members))
 	}
 	return w
 }
@@ -139,29 +144,33 @@ func (w *keyedWorker) take(b keyedBatch) error {
 		if err := w.place(t, &c, b, rows); err != nil {
 			return fmt.Errorf("read table %q: %w", t.scan.key, err)
 		}
+		write := w.writeValues
 		switch {
 		case w.summing:
-			if err := w.writeSums(&c, rows); err != nil {
-				return err
-			}
-			continue
-		case t.source < 0:
-			w.digestStored(&c.texts[0], rows)
-		case w.nullsDecide:
-			w.noteNulls(c.texts, rows)
-		case w.single():
-			w.digestExpected(w.version, c.texts, rows)
-		default:
-			if err := w.writeValues(c.texts, rows); err != nil {
-				return err
-			}
-			continue
+			write = w.writeSums
+		case w.digest(t, &c, rows):
+			write = w.writeDigests
 		}
-		if err := w.writeDigests(rows); err != nil {
+		if err := write(&c, rows); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// digest digests the versions of rows; false if what matters of them are the versions themselves.
+func (w *keyedWorker) digest(t *keyedTable, c *chunk, rows []int) bool {
+	switch {
+	case t.source < 0:
+		w.digestStored(&c.texts[0], rows)
+	case w.nullsDecide:
+		w.noteNulls(c.texts, rows)
+	case w.single():
+		w.digestExpected(c.texts, rows)
+	default:
+		return false
+	}
+	return true
 }
 
 // choose takes all of n rows from the given one on, and clears what is known of them.
@@ -244,13 +253,10 @@ func (w *keyedWorker) digestStored(c *cells, rows []int) {
 }
 
 // digestExpected digests the versions of the samples that rows make.
-func (w *keyedWorker) digestExpected(v *versioner, texts []cells, rows []int) {
-	values := v.valuesOf(w.plan.order[0], len(texts))
+func (w *keyedWorker) digestExpected(texts []cells, rows []int) {
 	for i, row := range rows {
-		for k := range values {
-			values[k] = texts[k].text(row, &w.texts[k])
-		}
-		if version, complete := v.combine(); complete {
+		w.version.take(w.plan.order[0], texts, row)
+		if version, complete := w.version.combine(); complete {
 			w.digests[i] = xxh3.HashSeed(version, w.seed)
 		} else {
 			w.places[i] |= unversionedRow
@@ -278,7 +284,7 @@ func (w *keyedWorker) noteNulls(texts []cells, rows []int) {
 }
 
 // writeDigests puts the rows at hand into their partitions.
-func (w *keyedWorker) writeDigests(rows []int) error {
+func (w *keyedWorker) writeDigests(_ *chunk, rows []int) error {
 	for i := range rows {
 		key := w.keys[i]
 		words, err := w.out.room(key.Hi, entryWords)
@@ -291,16 +297,16 @@ func (w *keyedWorker) writeDigests(rows []int) error {
 }
 
 // writeValues puts the rows at hand into their partitions with the versions that they give.
-func (w *keyedWorker) writeValues(texts []cells, rows []int) error {
+func (w *keyedWorker) writeValues(c *chunk, rows []int) error {
 	for i, row := range rows {
-		size := valuesSize(texts, row)
+		size := valuesSize(c.texts, row)
 		key := w.keys[i]
 		words, err := w.out.room(key.Hi, entryWords+(size+7)/8)
 		if err != nil {
 			return err
 		}
 		words[0], words[1], words[2], words[3] = key.Lo, key.Hi, uint64(w.places[i]), uint64(size)
-		appendValues(wordBytes(words[entryWords:])[:0], texts, row) // in place
+		appendValues(wordBytes(words[entryWords:])[:0], c.texts, row) // in place
 	}
 	return nil
 }

@@ -138,6 +138,14 @@ func (v *versioner) valuesOf(source, n int) [][]byte {
 	return v.values[v.base[source]:][:n]
 }
 
+// take puts the values that a row of a source gives where combine looks for them.
+func (v *versioner) take(source int, texts []cells, row int) {
+	values := v.valuesOf(source, len(texts))
+	for k := range values {
+		values[k] = texts[k].text(row, &v.texts[v.base[source]+k])
+	}
+}
+
 // compute returns the sample's version for a row of each table. It is valid until the next call, and false if a field
 // has no version.
 func (v *versioner) compute(rows []uint32) ([]byte, bool) {

@@ -91,7 +91,7 @@ func (p *plan) increment(ctx context.Context) (*Increment, error) {
 				return nil, fmt.Errorf("resolve %q: %w", p.feature.Key(), err)
 			}
 		}
-		inc, err := k.resolve(ctx, k.partitioning())
+		inc, err := k.increment(ctx)
 		if !errors.Is(err, errNotKeyed) {
 			return inc, err
 		}

@@ -94,7 +94,7 @@ func (m *Memory) Append(ctx context.Context, key feature.Key, w Write) (Commit, 
 		commit.Bytes += recordBytes(file[i])
 	}
 	next.version, next.timestamp = commit.Version, time.Now().UTC()
-	next.files = append(slices.Clip(old.files), memoryFile{commit.Version, file})
+	next.files = append(slices.Clip(old.files), memoryFile{commit.Version, file, w.SortedBy})
 	m.tables[key] = &next
 	return commit, nil
 }
@@ -151,8 +151,9 @@ type memorySnapshot struct {
 
 // A memoryFile is the rows of one append, without those that were taken out since.
 type memoryFile struct {
-	version int64
-	batches []arrow.RecordBatch
+	version  int64
+	batches  []arrow.RecordBatch
+	sortedBy []string
 }
 
 func (s *memorySnapshot) Version() int64                { return s.version }
@@ -192,6 +193,37 @@ func (s *memorySnapshot) RowsHint() int64 {
 		}
 	}
 	return n
+}
+
+// SortedRuns implements Sorted.
+func (s *memorySnapshot) SortedRuns(column string, most int) ([]SortedRun, bool) {
+	files := make([]SortedFile, len(s.files))
+	for i, file := range s.files {
+		if len(file.sortedBy) == 0 || file.sortedBy[0] != column {
+			return nil, false
+		}
+		f := SortedFile{Ordinal: i, Bounded: len(file.batches) > 0}
+		for _, rec := range file.batches {
+			f.Rows += rec.NumRows()
+		}
+		if f.Bounded {
+			first, last := file.batches[0], file.batches[len(file.batches)-1]
+			var low, high bool // are there
+			f.Low, low = valueAt(first, column, 0)
+			f.High, high = valueAt(last, column, int(last.NumRows())-1)
+			f.Bounded = low && high
+		}
+		files[i] = f
+	}
+	return JoinRuns(files, most)
+}
+
+func valueAt(rec arrow.RecordBatch, column string, row int) (string, bool) {
+	i := rec.Schema().FieldIndices(column)
+	if len(i) == 0 {
+		return "", false
+	}
+	return OrderedValue(rec.Column(i[0]), row)
 }
 
 func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, error] {

@@ -50,7 +50,7 @@ func (s *memorySnapshot) without(ctx context.Context, file memoryFile, d Deletio
 	if err != nil {
 		return memoryFile{}, 0, err
 	}
-	left, gone := memoryFile{version: file.version}, int64(0)
+	left, gone := memoryFile{version: file.version, sortedBy: file.sortedBy}, int64(0)
 	for _, rec := range file.batches {
 		b, err := s.filter(ctx, rec, q, to)
 		if err != nil {
