@@ -21,7 +21,8 @@
 //
 // Resolve decides first and fetches later. It has two ways to decide, which decide alike. The keyed way (keyed.go) needs
 // little memory, uses all processors and serves the features whose samples are identified by the columns that identify
-// their parents' rows, which are most. The plain way can relate rows by any columns; it holds what it reads in memory, and
+// their parents' rows, which are most: sorted tables are merged (keyed_merge.go), others go through partitions
+// (partitions.go). The plain way can relate rows by any columns; it holds what it reads in memory, and
 // is what the tests compare the keyed way with. Each of its stages has a file, takes what the one before returned, and
 // knows nothing of those after it:
 //

@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // errNotKeyed reports rows that the keyed way is not made for: more times than it can number, versions of great length.
@@ -26,6 +28,8 @@ const maxWorkers = 16
 //	           written, and a digest of the version that it has or makes (see entry)
 //	partition  entries with equal keys come to the same partition, in memory up to the limit and beyond it in a file
 //	decide     partition after partition: the newest row of each table, expected against stored (see keyedDecider)
+//
+// Tables whose files are sorted need no partitions; see merge.
 //
 // It decides as the plain way does (load, join and diff), which stays for what is keyed differently, and for comparison.
 type keyed struct {
@@ -59,7 +63,23 @@ func newKeyed(p *plan) *keyed {
 		k.tables = append(k.tables, k.target)
 	}
 	k.nullsDecide = k.target == nil && !slices.ContainsFunc(k.tables, func(t *keyedTable) bool { return len(t.scan.members) > 64 })
+	if k.nullsDecide {
+		for _, t := range k.tables {
+			t.scan = t.scan.withoutFullTexts()
+		}
+	}
 	return k
+}
+
+// withoutFullTexts leaves out the versions if it is known that none of them is null.
+func (s *tableScan) withoutFullTexts() *tableScan {
+	counter, ok := s.snap.(store.NullCounter)
+	if !ok || len(s.texts) > 0 || !counter.NoNulls(s.byField, s.members) {
+		return s
+	}
+	out := *s
+	out.members = nil
+	return &out
 }
 
 // uniform reports whether the feature's samples and its parents' rows, or the groups of these, are identified by the same
@@ -161,7 +181,7 @@ func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, erro
 	if err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", k.plan.feature.Key(), err)
 	}
-	return k.found(found), nil
+	return k.incrementOf(found), nil
 }
 
 // read fills the partitions. One goroutine for each table takes what is decoded, in order; the workers make entries of
@@ -214,8 +234,8 @@ func (k *keyed) decide(ctx context.Context) (*keyedDecision, error) {
 	return found, decide.Wait()
 }
 
-// found keeps of a decision what says where the rows are.
-func (k *keyed) found(found *keyedDecision) *Increment {
+// incrementOf keeps of a decision what says where the rows are.
+func (k *keyed) incrementOf(found *keyedDecision) *Increment {
 	inc := &Increment{plan: k.plan, unresolvable: found.unresolvable, replaced: k.replaced.rows(),
 		examined: k.plan.examinedRows()}
 	if k.only != nil {

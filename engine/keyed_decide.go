@@ -10,7 +10,6 @@ import (
 // key, and looks at what has come together.
 type keyedDecider struct {
 	*keyed
-	found *keyedDecision
 
 	slots   []uint32 // a hash table by keys: the number of a sample plus one; 0 is free
 	samples []uint64 // sampleWords of each: the key, then place and digest of each table's newest row
@@ -22,15 +21,20 @@ type keyedDecider struct {
 	version *versioner // of samples that several tables make
 	tuple   []uint64
 
-	fresh, stale tuples64
+	fresh, stale partWriter
+	orphaned     markWriter
 	unresolvable int64
 }
 
 func newKeyedDecider(k *keyed, found *keyedDecision) *keyedDecider {
-	return &keyedDecider{
-		keyed: k, found: found, stride: 2 + 2*len(k.tables),
+	d := &keyedDecider{
+		keyed: k, stride: 2 + 2*len(k.tables),
 		version: newVersioner(&k.plan.versions, k.plan.hashing, nil), tuple: make([]uint64, len(k.plan.order)),
 	}
+	if found != nil {
+		d.fresh, d.stale, d.orphaned = found.fresh.writer(), found.stale.writer(), markWriter{to: found.orphaned}
+	}
+	return d
 }
 
 // gather collects what the rows of one partition say.
@@ -171,7 +175,7 @@ func (d *keyedDecider) decideSample(sample []uint64) {
 		return
 	}
 	if found {
-		d.found.orphaned.set(stored.ordinal())
+		d.orphaned.set(stored.ordinal())
 	}
 }
 
@@ -229,9 +233,9 @@ func (d *keyedDecider) judge(sample []uint64, stored place, found bool) {
 	case !complete:
 		d.unresolvable++
 	case !found:
-		d.fresh.add(d, d.found.fresh)
+		d.fresh.add(d.tuple)
 	case stored&(unversionedRow|flaggedRow) != 0 || sample[3+2*d.target.number] != digest:
-		d.stale.add(d, d.found.stale)
+		d.stale.add(d.tuple)
 	}
 }
 
@@ -275,7 +279,7 @@ func (d *keyedDecider) complete(sample []uint64) bool {
 	return true
 }
 
-// A keyedDecision is what is known of all partitions that were decided about. Bitmaps are set by all deciders at once.
+// A keyedDecision is what is known of all partitions that were decided about. Deciders add to it when they have seen all.
 type keyedDecision struct {
 	fresh, stale *keyedPart
 	orphaned     *rowMarks
@@ -296,7 +300,8 @@ func newKeyedDecision(k *keyed) *keyedDecision {
 func (f *keyedDecision) add(d *keyedDecider) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.fresh.tuples = append(f.fresh.tuples, d.fresh...)
-	f.stale.tuples = append(f.stale.tuples, d.stale...)
+	d.fresh.finish()
+	d.stale.finish()
+	d.orphaned.flush()
 	f.unresolvable += d.unresolvable
 }

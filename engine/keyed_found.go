@@ -29,13 +29,28 @@ func newKeyedPart(k *keyed) *keyedPart {
 	return &keyedPart{}
 }
 
-// add adds the sample at hand to a part: to the common marks, or to the decider's own tuples.
-func (t *tuples64) add(d *keyedDecider, to *keyedPart) {
-	if to.marks != nil {
-		to.marks.set(d.tuple[0])
+// A partWriter is what one decider adds samples to a part with.
+type partWriter struct {
+	to     *keyedPart
+	marks  markWriter
+	tuples tuples64
+}
+
+func (p *keyedPart) writer() partWriter { return partWriter{to: p, marks: markWriter{to: p.marks}} }
+
+// add adds a sample.
+func (w *partWriter) add(tuple []uint64) {
+	if w.to.marks != nil {
+		w.marks.set(tuple[0])
 		return
 	}
-	*t = append(*t, d.tuple...)
+	w.tuples = append(w.tuples, tuple...)
+}
+
+// finish hands over what was added. Others must not do so at the same time.
+func (w *partWriter) finish() {
+	w.marks.flush()
+	w.to.tuples = append(w.to.tuples, w.tuples...)
 }
 
 // rows returns where the samples' rows are, in the order of the first table's.
@@ -92,8 +107,31 @@ type rowMarks struct{ bits []uint64 }
 
 func newRowMarks(rows uint64) *rowMarks { return &rowMarks{bits: make([]uint64, (rows+63)/64)} }
 
-// set marks a row; several goroutines may do so at once.
-func (m *rowMarks) set(ordinal uint64) { atomic.OrUint64(&m.bits[ordinal/64], 1<<(ordinal%64)) }
+// set marks a row.
+func (m *rowMarks) set(ordinal uint64) { m.bits[ordinal/64] |= 1 << (ordinal % 64) }
+
+// A markWriter marks rows, with less work where they come one after the other.
+type markWriter struct {
+	to   *rowMarks
+	at   uint64 // the word at hand
+	bits uint64 // that are to be set in it
+}
+
+func (w *markWriter) set(ordinal uint64) {
+	if ordinal/64 != w.at {
+		w.flush()
+		w.at = ordinal / 64
+	}
+	w.bits |= 1 << (ordinal % 64)
+}
+
+// flush makes the marks known; several writers may do so at once.
+func (w *markWriter) flush() {
+	if w.bits != 0 {
+		atomic.OrUint64(&w.to.bits[w.at], w.bits)
+	}
+	w.bits = 0
+}
 
 // rows are the marked rows of the table, in ascending order.
 func (m *rowMarks) rows(t *keyedTable) markedRows {

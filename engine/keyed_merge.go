@@ -19,7 +19,7 @@ var errUnordered = errors.New("engine: rows do not come in order")
 const (
 	// maxRuns is of how many sorted runs all tables together may consist to be merged. Each has batches of its own in memory.
 	maxRuns = 32
-	// windowRows is how many rows a window has at least, but the last one.
+	// windowRows is how many rows a window has at least, but the last one. What is known of them fits the cache of a core.
 	windowRows = 8 << 10
 	// maxHeldRows is how many rows of a run may wait for a window to end.
 	maxHeldRows = 1 << 20
@@ -35,7 +35,8 @@ const (
 // Whether the rows do ascend is checked of every row. A file that breaks the promise costs time, and nothing else.
 type merge struct {
 	*keyed
-	runs []*mergeRun
+	runs       []*mergeRun
+	windowRows int // the least of a window
 }
 
 // A mergeRun is a sorted run of a table that is being read.
@@ -59,7 +60,7 @@ type windowPart struct {
 
 // newMerge returns nil if the tables are not declared to be sorted, or consist of too many runs.
 func newMerge(k *keyed) *merge {
-	m := &merge{keyed: k}
+	m := &merge{keyed: k, windowRows: windowRows}
 	column := k.rangeColumn()
 	for _, t := range k.tables {
 		sorted, ok := t.scan.snap.(store.Sorted)
@@ -132,7 +133,7 @@ func (m *merge) resolve(ctx context.Context) (*Increment, error) {
 	if err := work.Wait(); err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", m.plan.feature.Key(), err)
 	}
-	return m.found(found), nil
+	return m.incrementOf(found), nil
 }
 
 // feed reads a run.
@@ -215,7 +216,7 @@ func (m *merge) window(end *mergeRun) window {
 			}
 		}
 	}
-	if end != nil && n < windowRows {
+	if end != nil && n < m.windowRows {
 		return nil
 	}
 	for _, part := range w {

@@ -65,20 +65,12 @@ func (p *piece) prepare(replaced *futureRows) error {
 
 // ascends reports whether the rows come in order.
 func (p *piece) ascends() bool {
-	o := &p.order
-	if o.class == 's' && o.valid.bits == nil && o.outer.bits == nil {
-		before := o.value(0)
-		for i := 1; i < p.n; i++ {
-			value := o.value(i)
-			if bytes.Compare(before, value) > 0 {
-				return false
-			}
-			before = value
-		}
-		return true
+	compare := func(i int) int { return p.compare(i-1, p, i) }
+	if o := &p.order; o.class == 's' && o.valid.bits == nil && o.outer.bits == nil {
+		compare = func(i int) int { return bytes.Compare(o.value(i-1), o.value(i)) }
 	}
 	for i := 1; i < p.n; i++ {
-		if p.compare(i-1, p, i) > 0 {
+		if compare(i) > 0 {
 			return false
 		}
 	}

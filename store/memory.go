@@ -218,6 +218,33 @@ func (s *memorySnapshot) SortedRuns(column string, most int) ([]SortedRun, bool)
 	return JoinRuns(files, most)
 }
 
+// NoNulls implements NullCounter.
+func (s *memorySnapshot) NoNulls(column string, members []string) bool {
+	for _, file := range s.files {
+		for _, rec := range file.batches {
+			i := rec.Schema().FieldIndices(column)
+			if len(i) == 0 || !noNulls(rec.Column(i[0]), members) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func noNulls(column arrow.Array, members []string) bool {
+	s, ok := column.(*array.Struct)
+	if !ok || s.NullN() > 0 {
+		return false
+	}
+	for _, name := range members {
+		i, ok := s.DataType().(*arrow.StructType).FieldIdx(name)
+		if !ok || s.Field(i).NullN() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 func valueAt(rec arrow.RecordBatch, column string, row int) (string, bool) {
 	i := rec.Schema().FieldIndices(column)
 	if len(i) == 0 {

@@ -7,7 +7,10 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
 )
 
-var _ store.Sorted = (*snapshot)(nil)
+var (
+	_ store.Sorted      = (*snapshot)(nil)
+	_ store.NullCounter = (*snapshot)(nil)
+)
 
 // SortedRuns implements store.Sorted, by the tags and statistics in the log.
 func (s *snapshot) SortedRuns(column string, most int) ([]store.SortedRun, bool) {
@@ -48,4 +51,17 @@ func (s *snapshot) bounds(f *delta.File, name string) (low, high string, nulls, 
 		return store.OrderedInt(low), store.OrderedInt(high), nulls, first && last
 	}
 	return "", "", nulls, false
+}
+
+// NoNulls implements store.NullCounter, by the statistics in the log.
+func (s *snapshot) NoNulls(column string, members []string) bool {
+	for _, f := range s.Files {
+		stats := f.ParseStats()
+		for _, m := range members {
+			if !stats.NoNulls(column, m) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"DeleteBesideOthers", deleteBesideOthers},
 		{"After", after},
 		{"Within", within},
+		{"SortedRuns", sortedRuns},
+		{"NoNulls", noNulls},
 		{"State", state},
 		{"Fetch", fetch},
 		{"FetchEvolved", fetchEvolved},

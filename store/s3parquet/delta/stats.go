@@ -211,6 +211,14 @@ func (s Stats) Bounds(column string) (low, high any, nulls, ok bool) {
 	return nil, nil, nulls, false
 }
 
+// NoNulls reports whether the file is known to have a value in a member of a struct column in every row.
+func (s Stats) NoNulls(column, member string) bool {
+	var members map[string]json.RawMessage
+	var count int64
+	return present(s.nulls[column]) && json.Unmarshal(s.nulls[column], &members) == nil &&
+		present(members[member]) && json.Unmarshal(members[member], &count) == nil && count == 0
+}
+
 // Columns returns the columns outside of structs of which the file is known to have values, sorted.
 func (s Stats) Columns() (names []string) {
 	for name, raw := range s.nulls {
