@@ -48,11 +48,15 @@ type Bucket interface {
 	Close() error
 }
 
-// RandomAccess is what a Bucket may offer beside its methods: reading anywhere in an object without a request each time.
+// RandomAccess is what a Bucket may offer beside its methods when no question to it goes over a network: reading anywhere in
+// an object, and asking for objects by their names, of which there may be many.
 type RandomAccess interface {
 	Bucket
 	// OpenAt opens an object, or returns an error wrapping fs.ErrNotExist. The caller closes it.
 	OpenAt(ctx context.Context, name string) (File, error)
+	// Look returns those of the named objects that there are, in the order of the names. It takes time by their number, where
+	// List takes it by that of all objects in a folder.
+	Look(ctx context.Context, names []string) ([]Object, error)
 }
 
 // A File is an open object.

@@ -94,13 +94,44 @@ func readDir(path string) ([]fs.DirEntry, error) {
 }
 
 func (d *Dir) yieldFile(name string, yield func(Object, error) bool) bool {
-	info, err := os.Stat(filepath.Join(d.root, filepath.FromSlash(path.Clean(name))))
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
-		return true // gone since the folder was read, or no file at all
-	}
+	o, there, err := stat(name, filepath.Join(d.root, filepath.FromSlash(path.Clean(name))))
 	if err != nil {
 		yield(Object{}, err)
 		return false
 	}
-	return yield(Object{Name: name, Size: info.Size(), ModTime: info.ModTime()}, nil)
+	return !there || yield(o, nil) // it may be gone since the folder was read
+}
+
+// Look implements RandomAccess.
+func (d *Dir) Look(ctx context.Context, names []string) ([]Object, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	var found []Object
+	for _, name := range names {
+		file, err := d.path("look", name)
+		if err != nil {
+			return nil, err
+		}
+		o, there, err := stat(name, file)
+		if err != nil {
+			return nil, err
+		}
+		if there {
+			found = append(found, o)
+		}
+	}
+	return found, nil
+}
+
+// stat describes the object in a file, and tells whether there is one.
+func stat(name, file string) (Object, bool, error) {
+	info, err := os.Stat(file)
+	if errors.Is(notDirectory(err), fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return Object{}, false, nil
+	}
+	if err != nil {
+		return Object{}, false, err
+	}
+	return Object{Name: name, Size: info.Size(), ModTime: info.ModTime()}, true, nil
 }

@@ -123,7 +123,7 @@ func (m *metered) DeleteUnfinished(ctx context.Context, u Unfinished) error {
 	return m.Bucket.(Finisher).DeleteUnfinished(ctx, u)
 }
 
-// meteredAccess is metered for a bucket with random access: each ReadAt is a read.
+// meteredAccess is metered for a bucket with random access: each ReadAt is a read, and each Look a listing.
 type meteredAccess struct {
 	*metered
 	access RandomAccess
@@ -136,6 +136,12 @@ func (m *meteredAccess) OpenAt(ctx context.Context, name string) (File, error) {
 		return nil, err
 	}
 	return &meteredFile{File: f, meter: &m.meter}, nil
+}
+
+// Look implements RandomAccess.
+func (m *meteredAccess) Look(ctx context.Context, names []string) ([]Object, error) {
+	m.meter.lists.Add(1)
+	return m.access.Look(ctx, names)
 }
 
 type meteredFile struct {

@@ -27,7 +27,7 @@ const readers = 16
 const relists = 3
 
 // Snapshot returns the newest version of the table, or an error wrapping store.ErrNoTable. When nothing has changed
-// since the last call, it costs one listing of the log's end.
+// since the last call, it costs one listing of the log's end, or in a folder a look for the next commits.
 func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
 	t.mu.Lock()
 	last := t.last
@@ -68,9 +68,9 @@ func (t *Table) URI() string { return t.Bucket.URI(t.Path) }
 // of the log.
 func (t *Table) load(ctx context.Context, last *Snapshot, version int64) (*Snapshot, error) {
 	var err error
-	for range relists {
+	for try := range relists {
 		var s *Snapshot
-		if s, err = t.loadOnce(ctx, last, version); err == nil {
+		if s, err = t.loadOnce(ctx, last, version, try == 0 && version < 0); err == nil {
 			return s, nil
 		}
 		if !errors.As(err, new(*gapError)) && !errors.Is(err, errShort) {
@@ -80,14 +80,22 @@ func (t *Table) load(ctx context.Context, last *Snapshot, version int64) (*Snaps
 	return nil, fmt.Errorf("read log of %s: %w", t.URI(), err)
 }
 
-func (t *Table) loadOnce(ctx context.Context, last *Snapshot, version int64) (*Snapshot, error) {
+// loadOnce is load without another try. It lists the log, unless looking for the names that it may have will do.
+func (t *Table) loadOnce(ctx context.Context, last *Snapshot, version int64, look bool) (*Snapshot, error) {
 	if last != nil {
-		s, err := t.catchUp(ctx, last)
+		s, err := t.catchUp(ctx, last, look)
 		if s != nil || err != nil {
 			return s, err
 		}
 	}
 	hint := t.hint(ctx, version)
+	if look && hint > 0 {
+		if files, ok := t.look(ctx, hint, true); ok {
+			if s, err := t.replayFiles(ctx, files); err == nil {
+				return s, nil
+			}
+		}
+	}
 	s, err := t.loadFrom(ctx, hint, version)
 	if hint > 0 && errors.Is(err, store.ErrCorrupt) { // the commits before the damaged checkpoint may still be there
 		return t.loadFrom(ctx, 0, version)
@@ -144,10 +152,16 @@ func (t *Table) Newest(ctx context.Context) (*Snapshot, error) {
 
 // catchUp reads the commits after a snapshot. It returns nil when the snapshot's own commit is not in the log any
 // more, or is another one: then the log was cleaned up, or the table made anew.
-func (t *Table) catchUp(ctx context.Context, last *Snapshot) (*Snapshot, error) {
-	files, err := t.list(ctx, last.Version)
-	if err != nil || len(files) == 0 {
-		return nil, err
+func (t *Table) catchUp(ctx context.Context, last *Snapshot, look bool) (*Snapshot, error) {
+	var files []logFile
+	if look {
+		files, look = t.look(ctx, last.Version, false)
+	}
+	if !look {
+		var err error
+		if files, err = t.list(ctx, last.Version); err != nil || len(files) == 0 {
+			return nil, err
+		}
 	}
 	i := slices.IndexFunc(files, func(f logFile) bool { return f.commit && f.version == last.Version })
 	if i < 0 || !sameObject(files[i], last.last) {
@@ -181,14 +195,29 @@ const maxHint = 16 << 20
 // hint returns the version of a checkpoint that the log is known to have, or 0. A file that cannot be read is no
 // obstacle: it only saves a longer listing.
 func (t *Table) hint(ctx context.Context, limit int64) int64 {
+	version, err := t.readHint(ctx)
+	if err != nil || limit >= 0 && version > limit {
+		return 0
+	}
+	return version
+}
+
+// readHint returns the version of the checkpoint that _last_checkpoint names.
+func (t *Table) readHint(ctx context.Context) (int64, error) {
 	body, err := t.read(ctx, "_last_checkpoint", maxHint)
+	if err != nil {
+		return 0, err
+	}
 	var hint struct {
 		Version int64 `json:"version"`
 	}
-	if err != nil || json.Unmarshal(body, &hint) != nil || hint.Version < 0 || limit >= 0 && hint.Version > limit {
-		return 0
+	if err := json.Unmarshal(body, &hint); err != nil {
+		return 0, err
 	}
-	return hint.Version
+	if hint.Version < 0 {
+		return 0, fmt.Errorf("_last_checkpoint names version %d", hint.Version)
+	}
+	return hint.Version, nil
 }
 
 // list returns the files of the log from a version on, in ascending order of version. When there is no such version

@@ -52,9 +52,6 @@ func readRecords(f *columnar.File, size, from, to int64, fn func(record map[stri
 			return fmt.Errorf("checkpoint: %w", err)
 		}
 		first := int64(batch.First)
-		if first >= to {
-			break
-		}
 		for _, column := range batch.Columns() {
 			left -= memoryOf(column.Data())
 		}
@@ -72,6 +69,9 @@ func readRecords(f *columnar.File, size, from, to int64, fn func(record map[stri
 			if err := fn(record); err != nil {
 				return err
 			}
+		}
+		if first+batch.NumRows() >= to { // the row groups behind them need not be opened
+			break
 		}
 	}
 	return nil

@@ -1,0 +1,68 @@
+package delta
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path"
+
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
+)
+
+// A folder is listed in time by the number of its files, and the log of ten thousand commits has more than ten thousand.
+// Where asking for a name costs microseconds, the commits after one that is known are looked for by their names instead.
+//
+// That must not miss a commit which a listing shows. Commits have consecutive numbers, so that the first which is not there
+// is the end of the log, unless it was taken out of it. Those who clean up a log take out what is before a checkpoint, and
+// have named that checkpoint in _last_checkpoint before: when it names none beyond the end that was found, nothing was
+// cleaned up there. Where a commit was lost in another way, there are later ones: some are looked for too.
+
+const (
+	// lookBeyond is how many commits in a row have to be missing for the one before them to be the newest.
+	lookBeyond = 32
+	// lookMost is how many commits are looked for. Among more, there is a newer checkpoint than the one that is known.
+	lookMost = 128
+)
+
+// look returns the files of the log from a version on, which has a commit and, if it is wanted, a checkpoint; of later versions
+// the commits alone. It is false if only a listing can tell what there is.
+func (t *Table) look(ctx context.Context, version int64, checkpoint bool) ([]logFile, bool) {
+	b, ok := t.Bucket.(bucket.RandomAccess)
+	if !ok {
+		return nil, false
+	}
+	var files []logFile
+	var names []string
+	if checkpoint {
+		names = append(names, t.logPath(checkpointName(version)))
+	}
+	newest := version
+	for next := version; next <= newest+lookBeyond; {
+		if newest-version > lookMost {
+			return nil, false
+		}
+		for ; next <= newest+lookBeyond; next++ {
+			names = append(names, t.logPath(commitName(next)))
+		}
+		found, err := b.Look(ctx, names)
+		if err != nil {
+			return nil, false
+		}
+		for _, o := range found {
+			f, _ := parseLogName(path.Base(o.Name), o)
+			files, newest = append(files, f), max(newest, f.version)
+		}
+		names = names[:0]
+	}
+	want := int(newest - version + 1)
+	if checkpoint {
+		want++
+	}
+	return files, len(files) == want && t.nothingExpired(ctx, newest)
+}
+
+// nothingExpired reports whether no commit after a version can have been cleaned up.
+func (t *Table) nothingExpired(ctx context.Context, version int64) bool {
+	hint, err := t.readHint(ctx)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && hint <= version
+}
