@@ -144,6 +144,44 @@ def test_the_log_is_cleaned_up_for_every_reader(video: Video) -> None:
     assert len(video.read_by_us()) == 26
 
 
+@pytest.mark.parametrize("days", [2, 40])
+def test_writers_tidy_the_log_for_every_reader(video: Video, days: int) -> None:
+    """What our writer leaves of a log by itself after two days (some checkpoints) and after 40 (what has not expired): all
+    readers find all rows, delta-rs every version that is left, and Metaxy goes on with the table."""
+    video.theirs(["v00"], "1")
+    DeltaTable(video.path).alter.set_table_properties({"delta.checkpointInterval": "1"})
+    log = video.path / "_delta_log"
+    wrote = 0
+
+    def until(version: int) -> None:
+        nonlocal wrote
+        while DeltaTable(video.path).version() < version:
+            wrote += 1
+            video.ours([f"v{wrote:02}"], "1")
+
+    until(14)
+    ago = time.time() - days * 24 * 3600
+    for path in log.iterdir():
+        os.utime(path, (ago, ago))
+    before = {v: rows_of(DeltaTable(video.path, version=v).to_pyarrow_table()) for v in range(2, 15)}
+    until(19)
+    commits = sorted(int(path.stem) for path in log.glob("*.json"))
+    checkpoints = sorted(int(path.name[:20]) for path in log.glob("*.checkpoint.parquet"))
+    assert commits == list(range(0 if days == 2 else 14, 20))
+    first = 1 if days == 2 else 14  # delta-rs writes a checkpoint with the property
+    assert checkpoints == sorted({first, *range(14, 20)})
+    for version, rows in before.items():
+        if version >= commits[0]:
+            assert rows_of(DeltaTable(video.path, version=version).to_pyarrow_table()) == rows
+    rows = rows_of(DeltaTable(video.path).to_pyarrow_table())
+    assert len(rows) == wrote + 1
+    for name, read in READERS.items():
+        assert rows_of(read(video.path)) == rows, name
+    assert video.read_by_metaxy() == video.read_by_us()
+    video.theirs(["later"], "1")
+    assert len(video.read_by_us()) == wrote + 2
+
+
 def test_delta_rs_reads_and_writes_during_optimize(video: Video) -> None:
     """A delta-rs writer and a reader work while optimize runs again and again: no error, and no row is lost."""
     video.ours([f"v{i:03}" for i in range(50)], "1")

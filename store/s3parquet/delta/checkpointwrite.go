@@ -80,21 +80,25 @@ type lastCheckpoint struct {
 const checkpointInterval = 10
 
 // intervalFiles is from how many files on checkpoints are twice as far apart, and again at each doubling: every one names
-// all files, and a hundred of them cost a reader more than a commit does.
-const intervalFiles = 2000
+// all files. So there are a twenty-fifth to a fiftieth as many commits after a checkpoint as there are files in it, which
+// cost a reader less than the checkpoint does, and all checkpoints of a growing table together have some forty times the
+// bytes of the last one, however many there are.
+const intervalFiles = 500
+
+// interval is how many commits apart checkpoints are.
+func (s *Snapshot) interval() int64 {
+	if n, err := strconv.ParseInt(s.MetaData.Configuration["delta.checkpointInterval"], 10, 64); err == nil && n > 0 {
+		return n
+	}
+	interval := int64(checkpointInterval)
+	for files := len(s.Files); files >= intervalFiles; files /= 2 {
+		interval *= 2
+	}
+	return interval
+}
 
 // checkpointDue reports whether a checkpoint belongs after this version.
-func (s *Snapshot) checkpointDue() bool {
-	interval := int64(checkpointInterval)
-	if n, err := strconv.ParseInt(s.MetaData.Configuration["delta.checkpointInterval"], 10, 64); err == nil && n > 0 {
-		interval = n
-	} else {
-		for files := len(s.Files); files >= intervalFiles; files /= 2 {
-			interval *= 2
-		}
-	}
-	return (s.Version+1)%interval == 0
-}
+func (s *Snapshot) checkpointDue() bool { return (s.Version+1)%s.interval() == 0 }
 
 // Checkpoint writes the state of a snapshot as a checkpoint, so that readers need not read the commits before it.
 func (t *Table) Checkpoint(ctx context.Context, s *Snapshot) error {
@@ -199,7 +203,7 @@ func (r *Remove) expired(before time.Time) bool {
 	return r.DeletionTimestamp == nil || *r.DeletionTimestamp < before.UnixMilli()
 }
 
-var interval = regexp.MustCompile(`^(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?$`)
+var durationText = regexp.MustCompile(`^(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?$`)
 
 // retention is how long removed files are kept for readers of older versions.
 func (s *Snapshot) retention() time.Duration {
@@ -210,7 +214,7 @@ func (s *Snapshot) retention() time.Duration {
 func (s *Snapshot) duration(property string, otherwise time.Duration) time.Duration {
 	units := map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour,
 		"day": 24 * time.Hour, "week": 7 * 24 * time.Hour}
-	m := interval.FindStringSubmatch(s.MetaData.Configuration[property])
+	m := durationText.FindStringSubmatch(s.MetaData.Configuration[property])
 	if m == nil {
 		return otherwise
 	}

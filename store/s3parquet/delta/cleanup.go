@@ -61,16 +61,32 @@ func (t *Table) NeededSince(ctx context.Context, s *Snapshot, since time.Time) (
 // and that no version is read from which the log keeps: those before the newest checkpoint that is as old. The oldest come
 // first. A table that forbids to clean up its log has none.
 func (t *Table) ExpiredLog(ctx context.Context, s *Snapshot, before, now time.Time) ([]bucket.Object, error) {
-	if s.MetaData.Configuration["delta.enableExpiredLogCleanup"] == "false" {
+	if s.keepsLog() {
 		return nil, nil
 	}
-	if kept := now.Add(-s.duration("delta.logRetentionDuration", logRetention)); kept.Before(before) {
+	if kept := s.logKept(now); kept.Before(before) {
 		before = kept
 	}
 	files, err := t.list(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
+	return t.expired(ctx, files, before)
+}
+
+// keepsLog reports whether the table forbids to clean up its log.
+func (s *Snapshot) keepsLog() bool {
+	return s.MetaData.Configuration["delta.enableExpiredLogCleanup"] == "false"
+}
+
+// logKept is the time since which the table keeps its log.
+func (s *Snapshot) logKept(now time.Time) time.Time {
+	return now.Add(-s.duration("delta.logRetentionDuration", logRetention))
+}
+
+// expired returns those files of a log that were written before a time and that no version which is kept is read from, the
+// oldest first.
+func (t *Table) expired(ctx context.Context, files []logFile, before time.Time) ([]bucket.Object, error) {
 	base := oldCheckpoint(files, before)
 	if base == nil {
 		return nil, nil
@@ -88,7 +104,7 @@ func (t *Table) ExpiredLog(ctx context.Context, s *Snapshot, before, now time.Ti
 	if err := t.readCheckpoint(ctx, r, base); err != nil {
 		return nil, err
 	}
-	_, err = r.snapshot.Tombstones()
+	_, err := r.snapshot.Tombstones()
 	return old, err
 }
 

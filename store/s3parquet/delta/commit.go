@@ -308,8 +308,11 @@ func (t *Table) advance(ctx context.Context, base *Snapshot, f *logFile, actions
 		return
 	}
 	t.remember(s)
-	if s.checkpointDue() || len(actions) > longCommit {
-		_ = t.Checkpoint(ctx, s)
+	if !s.checkpointDue() && len(actions) <= longCommit {
+		return
+	}
+	if err := t.Checkpoint(ctx, s); err == nil && s.tidyDue() {
+		_ = t.tidyLog(ctx, s, time.Now())
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	// lookBeyond is how many commits in a row have to be missing for the one before them to be the newest.
 	lookBeyond = 32
 	// lookMost is how many commits are looked for. Among more, there is a newer checkpoint than the one that is known.
-	lookMost = 128
+	lookMost = 1024
 )
 
 // look returns the files of the log from a version on, which has a commit and, if it is wanted, a checkpoint; of later versions

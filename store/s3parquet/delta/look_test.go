@@ -103,7 +103,7 @@ var logsToLookAt = map[string]func(*folderLog){
 	"nothing":                    func(*folderLog) {},
 	"one more":                   func(l *folderLog) { l.commits(25, 25) },
 	"many more":                  func(l *folderLog) { l.commits(25, 90) },
-	"more than is looked for":    func(l *folderLog) { l.commits(25, 400) },
+	"more than is looked for":    func(l *folderLog) { l.commits(25, 1200) },
 	"a checkpoint among them":    func(l *folderLog) { l.commits(25, 90); l.checkpoint(60) },
 	"the hint is older":          func(l *folderLog) { l.write("_last_checkpoint", hintAt(9)) },
 	"the hint is newer":          func(l *folderLog) { l.write("_last_checkpoint", hintAt(99)) },

@@ -106,7 +106,7 @@ func TestTombstonesThatAreNone(t *testing.T) {
 // Checkpoints name all files, so that those of a table of many files are further apart.
 func TestCheckpointDue(t *testing.T) {
 	t.Parallel()
-	for files, interval := range map[int]int64{0: 10, 1: 10, 1999: 10, 2000: 20, 3999: 20, 4000: 40, 10_000: 80, 1 << 20: 10240} {
+	for files, interval := range map[int]int64{0: 10, 1: 10, 499: 10, 500: 20, 999: 20, 1000: 40, 10_000: 320, 1 << 20: 40960} {
 		s := &Snapshot{Files: make([]*File, files)}
 		var due []int64
 		for s.Version = range 3 * interval {
