@@ -61,7 +61,7 @@ func newTyped[In, Out any](name string, fn func(context.Context, []In) ([]Out, e
 // guarded says that no panic leaves answer, and that it limits the time of each sample itself.
 func (t *typed[In, Out]) guarded() {}
 
-func (t *typed[In, Out]) paced(time.Duration) bool { return true }
+func (t *typed[In, Out]) paced(time.Duration) (time.Duration, int) { return callTime, maxPace }
 
 func (t *typed[In, Out]) kind() string { return "go" }
 

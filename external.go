@@ -56,8 +56,16 @@ func (e *external) prepare(t task) ([]string, error) {
 	return nil, nil
 }
 
-// paced says that lines are sent ahead while they are answered fast. Whose time is over could not be told then.
-func (e *external) paced(timeout time.Duration) bool { return !e.arrow && timeout == 0 }
+// paced says that samples are sent ahead while they are answered fast. Whose time is over could not be told then.
+func (e *external) paced(timeout time.Duration) (time.Duration, int) {
+	switch {
+	case timeout > 0:
+		return 0, 0
+	case e.arrow:
+		return arrowCallTime, maxArrowPace
+	}
+	return callTime, maxPace
+}
 
 // Process is for callers other than [Run]; new columns get their types from this batch alone.
 func (e *external) Process(ctx context.Context, b *Batch) (arrow.RecordBatch, error) {

@@ -18,8 +18,8 @@ import (
 // playChild is an external processor that does what its role says. State between two lives of it is in the file that
 // METAXY_TEST_STATE names.
 func playChild(role string) int {
-	if role == "arrow" {
-		return playArrow()
+	if strings.HasPrefix(role, "arrow") {
+		return playArrow(role == "arrow dies")
 	}
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 64<<20)
@@ -164,7 +164,8 @@ func first() bool {
 func note(s string) { _ = os.WriteFile(os.Getenv("METAXY_TEST_STATE"), []byte(s), 0o600) }
 
 // playArrow doubles a column, batch by batch; ids that are "bad" fail.
-func playArrow() int {
+// playArrow answers record batches, each row by its id, status and batch's size. A bad one fails, or kills.
+func playArrow(dies bool) int {
 	r, err := ipc.NewReader(os.Stdin)
 	if err != nil {
 		return 1
@@ -175,6 +176,9 @@ func playArrow() int {
 		crops, reasons := array.NewLargeStringBuilder(memory.DefaultAllocator), array.NewStringBuilder(memory.DefaultAllocator)
 		for i := range int(rec.NumRows()) {
 			id := column(rec, "id").ValueStr(i)
+			if dies && strings.HasPrefix(id, "bad") {
+				return 9
+			}
 			if crops.Append(id + "/" + column(rec, "status").ValueStr(i)); id == "bad" {
 				reasons.Append("no frames")
 			} else {
@@ -185,6 +189,11 @@ func playArrow() int {
 		out.add("id", column(rec, "id"))
 		out.add("crop", crops.NewArray())
 		out.add("error", reasons.NewArray())
+		sizes := array.NewInt64Builder(memory.DefaultAllocator)
+		for range rec.NumRows() {
+			sizes.Append(rec.NumRows())
+		}
+		out.add("together", sizes.NewArray())
 		answer := out.record(rec.NumRows())
 		if w == nil {
 			w = ipc.NewWriter(os.Stdout, ipc.WithSchema(answer.Schema()))

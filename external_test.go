@@ -320,6 +320,51 @@ func TestExternalArrow(t *testing.T) {
 	}
 }
 
+// TestExternalArrowPace: while samples are fast, a record batch has more and more of them. That one of them kills the program is
+// no failure of the others, not even without retries.
+func TestExternalArrowPace(t *testing.T) {
+	t.Parallel()
+	names := numbered(1000)
+	for _, i := range []int{150, 600, 999} {
+		names[i] = "bad" + names[i]
+	}
+	args, _ := childOf(t, "arrow dies")
+	ts := newTables(t, graph)
+	ts.videos("1", names...)
+	r, _ := ts.run(Options{Concurrency: 2}, ts.step("video/crop", ExternalArrow(args)))
+	wantCounts(t, r, "new=1000 stale=0 orphaned=0 processed=997 failed=3")
+	for _, f := range r.Failures {
+		if id := idString(f.ID); !strings.Contains(id, "bad") {
+			t.Errorf("%s failed: %v", id, f.Err)
+		}
+	}
+	most := 0
+	for _, row := range ts.rows("video/crop", "together") {
+		var n int
+		if _, err := fmt.Sscanf(row, `{"together":%d}`, &n); err != nil {
+			t.Fatal(row, err)
+		}
+		most = max(most, n)
+	}
+	if most < 2 || most > maxArrowPace {
+		t.Errorf("up to %d samples came together; want more than one and at most %d", most, maxArrowPace)
+	}
+}
+
+// TestExternalArrowTimeout: with a time limit for each sample, each comes by itself.
+func TestExternalArrowTimeout(t *testing.T) {
+	t.Parallel()
+	args, _ := childOf(t, "arrow")
+	ts := newTables(t, graph)
+	ts.videos("1", numbered(50)...)
+	ts.mustRun(Options{SampleTimeout: time.Minute}, ts.step("video/crop", ExternalArrow(args)))
+	for _, row := range ts.rows("video/crop", "together") {
+		if row != `{"together":1}` {
+			t.Fatalf("row %s", row)
+		}
+	}
+}
+
 // TestExternalArrowGarbage lets a program answer that does not speak Arrow.
 func TestExternalArrowGarbage(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,15 @@ type unit struct {
 	more []span // the other rows; most samples have none
 }
 
+// size is about how many bytes the sample's rows have.
+func (u *unit) size(mean *rowSize) int64 {
+	n := int64(u.to-u.row) * mean.of(u.rows)
+	for _, s := range u.more {
+		n += int64(s.to-s.from) * mean.of(s.rows)
+	}
+	return n
+}
+
 // units yields the samples of an increment that belong to this run's partition and shard. All rows with one key make the
 // sample of a feature that aggregates; else the first does.
 func (j *job) units(ctx context.Context, inc *engine.Increment, st engine.Status, columns []string) iter.Seq2[unit, error] {
@@ -213,9 +222,11 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 			continue
 		}
 		var units []unit
+		var bytes int64 // of their rows
+		var size rowSize
 		send := func() (bool, error) {
 			b, err := j.batch(units)
-			units = units[:0]
+			units, bytes = units[:0], 0
 			if err != nil {
 				return false, err
 			}
@@ -246,7 +257,8 @@ func (j *job) intake(ctx context.Context, inc *engine.Increment, columns []strin
 				continue
 			}
 			left--
-			if units = append(units, u); len(units) < j.batchSize() {
+			units, bytes = append(units, u), bytes+u.size(&size)
+			if len(units) < j.batchSize() && (j.fullBatch == 0 || bytes < j.fullBatch) {
 				continue
 			}
 			if more, err := send(); !more {

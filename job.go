@@ -29,6 +29,7 @@ type job struct {
 	log             *slog.Logger
 	queue           *queue // nil until there is work
 	pace            pace
+	fullBatch       int64       // bytes of rows that make a batch full, however few samples it has; 0 means that none do
 	line            *statusLine // below the log; nil where there is no terminal
 	asset           string      // the escaped asset key; "" means that Dagster does not ask for this feature
 	check           string      // the name of the asset check; "" means that the asset declares none

@@ -82,13 +82,16 @@ func newJob(s *pipes.Session, x extras, o Options, step Step, alone bool) (*job,
 	if step.Process == nil && !o.DryRun && !o.ReportOnly {
 		return nil, setupf("feature %s has no processor: compile one in, or name a command after --", key)
 	}
-	if j.o.BatchSize <= 0 {
-		if p, ok := step.Process.(pacedAnswerer); ok && step.BatchSize <= 0 && p.paced(o.SampleTimeout) {
-			j.pace.limit = maxPace
+	if j.o.BatchSize <= 0 && step.BatchSize <= 0 {
+		j.fullBatch = batchBytes
+		if p, ok := step.Process.(pacedAnswerer); ok {
+			j.pace.time, j.pace.limit = p.paced(o.SampleTimeout)
 			if j.o.FlushRows > 0 {
-				j.pace.limit = int(min(maxPace, j.o.FlushRows))
+				j.pace.limit = int(min(int64(j.pace.limit), j.o.FlushRows))
 			}
 		}
+	}
+	if j.o.BatchSize <= 0 {
 		j.o.BatchSize = step.batchSize()
 	}
 	if f.Root() && step.Samples == nil {
@@ -134,6 +137,10 @@ func (s Step) onlyChild() (feature.Key, error) {
 	return children[0], nil
 }
 
+// batchBytes is about how many bytes of rows a batch has at most if nobody says how many samples it has.
+const batchBytes = 16 << 20
+
+// batchSize is how many samples a batch has at most, unless the options say so.
 func (s Step) batchSize() int {
 	switch {
 	case s.BatchSize > 0:

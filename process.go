@@ -161,11 +161,11 @@ type guardedAnswerer interface {
 	guarded()
 }
 
-// A pacedAnswerer says whether it gives samples back that it has not begun when others take long, so that it can have many
-// at a time while they are fast.
+// A pacedAnswerer gets many samples at a time while they are fast: as many as fill a call of some time, up to a number. 0
+// samples mean one at a time.
 type pacedAnswerer interface {
 	answerer
-	paced(timeout time.Duration) bool
+	paced(timeout time.Duration) (call time.Duration, samples int)
 }
 
 // A preparer is a Processor that looks at the columns before the first sample is processed, and says which of them it

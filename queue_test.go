@@ -13,7 +13,7 @@ import (
 
 func TestPace(t *testing.T) {
 	t.Parallel()
-	p := pace{limit: 100}
+	p := pace{limit: 100, time: time.Millisecond}
 	for i, step := range []struct {
 		n    int
 		took time.Duration

@@ -141,7 +141,7 @@ func (j *job) process(ctx context.Context, b *Batch) ([]finished, error) {
 	}
 	if a.left > 0 {
 		begun := len(b.samples) - a.left
-		j.queue.giveBack(b.cut(begun), perCall(begun, took))
+		j.queue.giveBack(b.cut(begun), perCall(begun, took, callTime))
 	}
 	if j.pace.limit > 0 {
 		j.pace.note(len(b.samples), took, err == nil && a.back == nil && len(b.failures()) == 0)

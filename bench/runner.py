@@ -1,9 +1,9 @@
 """The runner's own cost: an empty step over SAMPLES samples, everything included from the resolve to the last commit.
 
-Three ways to process them: a typed Go function a row at a time, Go on Arrow batches, and an external program that speaks JSON
-lines (written in Go, so that it is not what is measured). The parent's file is sorted by id, as ingest leaves it; batches are
-shown for one in another order too, whose rows each commit has to sort. Each figure is of a whole process, the best of the
-runs. Memory at twice as many samples tells whether it is flat.
+Four ways to process them: a typed Go function a row at a time, Go on Arrow batches, and an external program that speaks JSON
+lines or Arrow streams (written in Go, so that it is not what is measured). The parent's file is sorted by id, as ingest leaves
+it; batches are shown for one in another order too, whose rows each commit has to sort. Each figure is of a whole process, the
+best of the runs. Memory at twice as many samples tells whether it is flat.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-WAYS = {"rows": 200_000, "batches": 1_000_000, "external": 50_000}
+WAYS = {"rows": 200_000, "batches": 1_000_000, "external": 50_000, "arrow": 50_000}
 
 
 def measure(command: list[str]) -> tuple[float, float, float]:

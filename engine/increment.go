@@ -99,7 +99,7 @@ func (inc *Increment) Batches(
 		if size <= 0 {
 			size = defaultBatch
 		}
-		for rec, err := range part.chunks(ctx, min(size, firstChunkRows)) {
+		for rec, err := range part.chunks(ctx, size) {
 			if err != nil {
 				yield(nil, fmt.Errorf("read %s samples of %q: %w", s, inc.plan.feature.Key(), err))
 				return
@@ -113,14 +113,15 @@ func (inc *Increment) Batches(
 	}
 }
 
-// chunks yields the rows in chunks, the first one of so many rows. While the caller is at work with one the next is read,
-// but for the first: many look at no more than a few rows.
-func (p *part) chunks(ctx context.Context, rows int) iter.Seq2[arrow.RecordBatch, error] {
+// chunks yields the rows in chunks, the first one of at most so many rows. While the caller is at work with one the next is
+// read, but for the first: many look at no more than a few rows.
+func (p *part) chunks(ctx context.Context, limit int) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		all := p.rows.count()
 		if all == 0 {
 			return
 		}
+		rows := min(limit, p.reader.firstChunk())
 		first, err := p.reader.read(ctx, p.rows.slice(0, min(rows, all)))
 		if !yield(first, err) || err != nil || rows >= all {
 			return
@@ -168,6 +169,21 @@ const (
 	maxChunkRows   = 64 << 10
 	maxChunkBytes  = 16 << 20
 )
+
+// firstChunk is how many rows to fetch first: as many as the bounds allow if the tables' files have rows of one size.
+func (r *frameReader) firstChunk() int {
+	rows := int64(firstChunkRows)
+	for _, s := range r.sources {
+		snap, ok := s.(store.Snapshot)
+		if !ok {
+			continue // samples that were given, which are in memory
+		}
+		if n := snap.RowsHint(); n > 0 {
+			rows = min(rows, maxChunkBytes/max(snap.BytesHint()/n, 1))
+		}
+	}
+	return int(max(rows, 1))
+}
 
 // nextChunk is how many rows to fetch after a chunk: as many as the bounds allow, and at most four times as many.
 func nextChunk(rows int, last arrow.RecordBatch) int {

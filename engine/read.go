@@ -156,7 +156,7 @@ func (r *reading) located(ctx context.Context) iter.Seq2[Located, error] {
 		}
 		slices.Sort(refs)
 		reader := frameReader{frame: r.frame, sources: []fetcher{r.scan.snap}}
-		for n := firstChunkRows; len(refs) > 0; {
+		for n := reader.firstChunk(); len(refs) > 0; {
 			chunk := refs[:min(n, len(refs))]
 			rec, err := reader.read(ctx, rowSet{refs: [][]store.RowRef{chunk}})
 			if !yield(Located{rec, chunk}, err) || err != nil {

@@ -253,6 +253,16 @@ func valueAt(rec arrow.RecordBatch, column string, row int) (string, bool) {
 	return OrderedValue(rec.Column(i[0]), row)
 }
 
+func (s *memorySnapshot) BytesHint() int64 {
+	n := int64(0)
+	for _, file := range s.files {
+		for _, rec := range file.batches {
+			n += Size(rec)
+		}
+	}
+	return n
+}
+
 func (s *memorySnapshot) Scan(ctx context.Context, q Query) iter.Seq2[Batch, error] {
 	return func(yield func(Batch, error) bool) {
 		to, err := q.Project(s.schema)

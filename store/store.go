@@ -92,6 +92,9 @@ type Snapshot interface {
 	Since(ctx context.Context, older State, version int64) (added []int, ok bool)
 	// RowsHint is about how many rows the table's files hold, for a reader to make room; 0 if it is not known.
 	RowsHint() int64
+	// BytesHint is about how many bytes these files have, for a reader not to take too many rows at once; 0 if it is not
+	// known.
+	BytesHint() int64
 	// Scan yields the rows that match q, file by file in commit order and row by row in file order. Iteration ends
 	// after the first error.
 	Scan(ctx context.Context, q Query) iter.Seq2[Batch, error]

@@ -7,6 +7,8 @@
 //	runner batches DIR       by Arrow batches
 //	runner external DIR      by an external program that speaks JSON lines, which is
 //	runner echo              this one
+//	runner arrow DIR         the same by Arrow streams, which is
+//	runner echo-arrow        this one
 package main
 
 import (
@@ -24,6 +26,7 @@ import (
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/ipc"
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes"
@@ -45,6 +48,8 @@ func run(args []string) error {
 	switch {
 	case len(args) == 1 && args[0] == "echo":
 		return echo()
+	case len(args) == 1 && args[0] == "echo-arrow":
+		return echoArrow()
 	case len(args) == 3 && (args[0] == "prepare" || args[0] == "shuffle"):
 		n, err := strconv.Atoi(args[2])
 		if err != nil {
@@ -57,7 +62,7 @@ func run(args []string) error {
 			return process(args[1], p)
 		}
 	}
-	return errors.New("usage: runner prepare DIR N | shuffle DIR N | rows DIR | batches DIR | external DIR | echo")
+	return errors.New("usage: runner prepare DIR N | shuffle DIR N | rows DIR | batches DIR | external DIR | echo | arrow DIR | echo-arrow")
 }
 
 func graph() (*feature.Graph, error) {
@@ -81,13 +86,19 @@ func processors() map[string]metaxy.Processor {
 	return map[string]metaxy.Processor{
 		"rows": metaxy.Each(func(_ context.Context, in input) (output, error) { return output{in.Path}, nil }),
 		"batches": metaxy.ProcessorFunc(func(_ context.Context, b *metaxy.Batch) (arrow.RecordBatch, error) {
-			schema := arrow.NewSchema([]arrow.Field{
-				{Name: "id", Type: arrow.BinaryTypes.String}, {Name: "crop_path", Type: arrow.BinaryTypes.String}}, nil)
-			id, path := b.Rows.Schema().FieldIndices("id")[0], b.Rows.Schema().FieldIndices("path")[0]
-			return array.NewRecordBatch(schema, []arrow.Array{b.Rows.Column(id), b.Rows.Column(path)}, b.Rows.NumRows()), nil
+			return answer(b.Rows), nil
 		}),
 		"external": metaxy.External([]string{os.Args[0], "echo"}),
+		"arrow":    metaxy.ExternalArrow([]string{os.Args[0], "echo-arrow"}),
 	}
+}
+
+// answer has the ids of rows and their paths.
+func answer(rows arrow.RecordBatch) arrow.RecordBatch {
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "id", Type: arrow.BinaryTypes.String}, {Name: "crop_path", Type: arrow.BinaryTypes.String}}, nil)
+	id, path := rows.Schema().FieldIndices("id")[0], rows.Schema().FieldIndices("path")[0]
+	return array.NewRecordBatch(schema, []arrow.Array{rows.Column(id), rows.Column(path)}, rows.NumRows())
 }
 
 // process runs the step once and prints how fast it was, and how long a run lasts that finds nothing to do.
@@ -199,4 +210,23 @@ func echo() error {
 			}
 		}
 	}
+}
+
+// echoArrow answers each record batch.
+func echoArrow() error {
+	in, err := ipc.NewReader(bufio.NewReaderSize(os.Stdin, 1<<20))
+	if err != nil {
+		return err
+	}
+	var out *ipc.Writer
+	for in.Next() {
+		rows := answer(in.RecordBatch())
+		if out == nil {
+			out = ipc.NewWriter(os.Stdout, ipc.WithSchema(rows.Schema()))
+		}
+		if err := out.Write(rows); err != nil {
+			return err
+		}
+	}
+	return in.Err()
 }

@@ -70,11 +70,16 @@ func (v *view) State() store.State { return store.State{Files: -1} }
 func (v *view) Since(context.Context, store.State, int64) ([]int, bool) { return nil, false }
 
 // RowsHint implements store.Snapshot.
-func (v *view) RowsHint() int64 {
+func (v *view) RowsHint() int64 { return v.sum(store.Snapshot.RowsHint) }
+
+// BytesHint implements store.Snapshot.
+func (v *view) BytesHint() int64 { return v.sum(store.Snapshot.BytesHint) }
+
+func (v *view) sum(hint func(store.Snapshot) int64) int64 {
 	n := int64(0)
 	for _, s := range []store.Snapshot{v.base, v.extra} {
 		if s != nil {
-			n += s.RowsHint()
+			n += hint(s)
 		}
 	}
 	return n

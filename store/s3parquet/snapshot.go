@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"maps"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -53,6 +54,9 @@ type snapshot struct {
 
 	store *Store
 	table *delta.Table
+
+	countRows sync.Once
+	rowsHint  int64 // valid after countRows
 }
 
 var _ store.Snapshot = (*snapshot)(nil)
@@ -116,11 +120,21 @@ func (s *snapshot) Since(ctx context.Context, older store.State, version int64) 
 
 // RowsHint implements store.Snapshot. It is the sum of what the log says of the files.
 func (s *snapshot) RowsHint() int64 {
+	s.countRows.Do(func() {
+		for i := range s.Files {
+			if rows := s.Files[i].ParseStats().NumRecords; rows != nil {
+				s.rowsHint += max(*rows, 0)
+			}
+		}
+	})
+	return s.rowsHint
+}
+
+// BytesHint implements store.Snapshot. It is the size of the files, which are packed.
+func (s *snapshot) BytesHint() int64 {
 	n := int64(0)
 	for i := range s.Files {
-		if rows := s.Files[i].ParseStats().NumRecords; rows != nil {
-			n += max(*rows, 0)
-		}
+		n += s.Files[i].Size
 	}
 	return n
 }

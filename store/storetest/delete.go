@@ -58,8 +58,8 @@ func deleteRows(t *testing.T, s store.Store) {
 	}
 	empty := snapshot(t, s)
 	sameRows(t, rowsOf(t, scan(t, empty, store.Query{})))
-	if !sameColumns(empty.Schema(), sc) || empty.RowsHint() != 0 {
-		t.Errorf("the emptied table has columns %v and a hint of %d rows", empty.Schema(), empty.RowsHint())
+	if !sameColumns(empty.Schema(), sc) || empty.RowsHint() != 0 || empty.BytesHint() != 0 {
+		t.Errorf("the emptied table has columns %v and a hint of %d rows of %d bytes", empty.Schema(), empty.RowsHint(), empty.BytesHint())
 	}
 	appendRows(t, s, sc, row{"id": "c"})
 	sameRows(t, rowsOf(t, scan(t, snapshot(t, s), store.Query{})), row{"id": "c"})

@@ -30,6 +30,9 @@ func columns(t *testing.T, s store.Store) {
 	if rows != 2 {
 		t.Errorf("a scan of no columns yields %d rows, want 2", rows)
 	}
+	if snap.RowsHint() != 2 || snap.BytesHint() <= 0 || snap.BytesHint() > 1<<16 {
+		t.Errorf("two small rows are said to be %d of %d bytes", snap.RowsHint(), snap.BytesHint())
+	}
 	bad := []store.Query{
 		{Columns: []string{"id", "nothing"}},
 		{Where: []store.Equal{{Column: "nothing", Value: ""}}},
