@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,6 +20,7 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/internal/cli"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes/databricks"
 	"github.com/metaxy-pipes/metaxy-pipes/pipes/s3pipes"
@@ -32,9 +32,8 @@ import (
 // it was set up wrongly, 130 when it was interrupted. At the first SIGINT or SIGTERM a run commits what is done and
 // stops; a second one, more than a second later, ends it at once.
 func Main(steps ...Step) {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	machine.DelayCollection()
+	machine.SetGCPercent(gcPercent)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	var p program
 	signals := make(chan os.Signal, 2)
@@ -171,9 +170,7 @@ func definitions(graphs []*feature.Graph) ([]feature.Definition, error) {
 
 // run is the run command.
 func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(runPercent)
-	}
+	machine.SetGCPercent(runPercent)
 	p.running.Store(true)
 	defer p.running.Store(false)
 	defer p.killAtSecondSignal()()

@@ -149,12 +149,25 @@ func (k *keyed) partitioning() partitioning {
 		if t.source >= 0 && k.carries() {
 			entry += int64(16 * len(t.scan.members))
 		}
-		bytes += entry * t.scan.snap.RowsHint()
+		bytes += entry * k.entriesOf(t)
 	}
 	if bytes == 0 {
 		bytes = 1 << 20 // the log does not say
 	}
 	return newPartitioning(k.plan.options.MemoryLimit, bytes, k.workers)
+}
+
+// entriesOf is about how many entries a table makes: few of a table of which few samples, or those of a shard, are looked
+// at. Where it is too few, the rest goes to the temporary file.
+func (k *keyed) entriesOf(t *keyedTable) int64 {
+	rows := t.scan.snap.RowsHint()
+	switch {
+	case k.only != nil:
+		return min(rows, 2*k.only.rows) // a sample may have several rows
+	case k.plan.division != nil:
+		return min(rows, 2*rows/int64(k.plan.options.Shard.Count))
+	}
+	return rows
 }
 
 // increment decides by a merge where the tables are sorted, and else through partitions. It returns errNotKeyed if neither can.

@@ -2,8 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
-	"runtime/debug"
 
 	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 )
@@ -34,7 +32,5 @@ func (m memoryLimit) bytes() int64 {
 // apply has the garbage collector keep to the limit, unless it was told another one. The rest of the limit is for memory
 // that is not its own (see engine.Options.MemoryLimit).
 func (m memoryLimit) apply() {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(m.bytes() / 2)
-	}
+	machine.SetMemoryLimit(m.bytes() / 2)
 }
