@@ -1,11 +1,8 @@
 package delta
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -155,92 +152,4 @@ func timeBounds(t arrow.DataType, low, high time.Time) (any, any) {
 		}
 	}
 	return low.Truncate(time.Millisecond).Format(layout), up.Format(layout)
-}
-
-// Stats are the statistics of a data file, as far as it has them.
-type Stats struct {
-	NumRecords *int64 // nil means not known
-
-	min, max, nulls map[string]json.RawMessage
-}
-
-// ParseStats reads the stats of a file. Stats that cannot be read are as good as none.
-func (a *Add) ParseStats() Stats {
-	var s struct {
-		NumRecords *int64                     `json:"numRecords"`
-		MinValues  map[string]json.RawMessage `json:"minValues"`
-		MaxValues  map[string]json.RawMessage `json:"maxValues"`
-		NullCount  map[string]json.RawMessage `json:"nullCount"`
-	}
-	if a.Stats == "" || json.Unmarshal([]byte(a.Stats), &s) != nil {
-		return Stats{}
-	}
-	return Stats{s.NumRecords, s.MinValues, s.MaxValues, s.NullCount}
-}
-
-// MayHold reports whether a string column of the file can hold a value, as far as the stats tell.
-func (s Stats) MayHold(column, value string) bool {
-	var low, high string
-	var nulls int64
-	if text(s.min[column], &low) && value < low || text(s.max[column], &high) && value > high {
-		return false
-	}
-	if raw, ok := s.nulls[column]; ok && s.NumRecords != nil && json.Unmarshal(raw, &nulls) == nil {
-		return nulls < *s.NumRecords
-	}
-	return true
-}
-
-// Bounds returns the least and the greatest value of a column of the file, or values beyond them, and whether it has nulls,
-// as far as the stats tell; ok is false if they do not. Integers come as int64, strings as string.
-func (s Stats) Bounds(column string) (low, high any, nulls, ok bool) {
-	var count int64 = 1
-	if raw, known := s.nulls[column]; known && json.Unmarshal(raw, &count) != nil {
-		count = 1
-	}
-	nulls = count > 0
-	var least, most string
-	if text(s.min[column], &least) && text(s.max[column], &most) {
-		return least, most, nulls, true
-	}
-	var first, last int64
-	if present(s.min[column]) && present(s.max[column]) &&
-		json.Unmarshal(s.min[column], &first) == nil && json.Unmarshal(s.max[column], &last) == nil {
-		return first, last, nulls, true
-	}
-	return nil, nil, nulls, false
-}
-
-// NoNulls reports whether the file is known to have a value in a member of a struct column in every row.
-func (s Stats) NoNulls(column, member string) bool {
-	var members map[string]json.RawMessage
-	var count int64
-	return present(s.nulls[column]) && json.Unmarshal(s.nulls[column], &members) == nil &&
-		present(members[member]) && json.Unmarshal(members[member], &count) == nil && count == 0
-}
-
-// Columns returns the columns outside of structs of which the file is known to have values, sorted.
-func (s Stats) Columns() (names []string) {
-	for name, raw := range s.nulls {
-		var count int64
-		if s.NumRecords != nil && json.Unmarshal(raw, &count) == nil && count < *s.NumRecords {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
-// TextBounds returns bounds of a string column of the file; ok is false if the stats have none.
-func (s Stats) TextBounds(column string) (low, high string, ok bool) {
-	return low, high, text(s.min[column], &low) && text(s.max[column], &high)
-}
-
-// text reads a JSON text that holds a whole, valid string.
-func text(raw json.RawMessage, into *string) bool {
-	if n := len(raw); n >= 2 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) { // as most are
-		*into = string(raw[1 : n-1])
-		return !strings.ContainsRune(*into, utf8.RuneError)
-	}
-	return present(raw) && json.Unmarshal(raw, into) == nil && !strings.ContainsRune(*into, utf8.RuneError)
 }
