@@ -61,26 +61,15 @@ func computeProvenance(f *feature.Feature, rows arrow.RecordBatch, h Hashing) (a
 
 // computeRows computes the versions of rows that have the versions of all sources side by side.
 func (p *plan) computeRows(rows arrow.RecordBatch) (versionArrays, error) {
-	n := int(rows.NumRows())
-	tables := make([]*table, len(p.sources))
+	sources := make([]sourceTexts, len(p.sources))
 	for s := range p.sources {
 		scan := &p.sources[s].scan
-		texts, err := textColumns(rows, scan.byField, scan.members, nil)
-		if err != nil {
+		var err error
+		if sources[s].members, err = textColumns(rows, scan.byField, scan.members, nil); err != nil {
 			return versionArrays{}, err
 		}
-		tables[s] = newTable(nil)
-		tables[s].addAll(chunk{deleted: nullCells(n), texts: texts}, n)
 	}
-	b := newVersionBuilder(newVersioner(&p.versions, p.hashing, tables))
-	tuple := make([]uint32, len(tables))
-	for i := range n {
-		for s := range tuple {
-			tuple[s] = uint32(i)
-		}
-		b.append(tuple)
-	}
-	return b.arrays()
+	return computeVersions(&p.versions, p.hashing, sources, int(rows.NumRows()))
 }
 
 // withVersions adds the computed versions to rows, in place of those that are there, and leaves out what they were

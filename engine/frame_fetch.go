@@ -10,7 +10,6 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -115,6 +114,10 @@ func (r *frameReader) fetch(ctx context.Context, source int, refs []store.RowRef
 	if len(columns) == 0 && !slices.Contains(refs, noRef) {
 		return sourceRows{}, nil
 	}
+	if !slices.Contains(refs, noRef) {
+		rec, err := r.sources[source].Fetch(ctx, refs, columns)
+		return sourceRows{rec: rec}, err
+	}
 	present := make([]store.RowRef, 0, len(refs))
 	rows := make([]int, len(refs))
 	missing := make([]bool, len(refs))
@@ -130,8 +133,8 @@ func (r *frameReader) fetch(ctx context.Context, source int, refs []store.RowRef
 		return sourceRows{missing: missing}, nil
 	}
 	rec, err := r.sources[source].Fetch(ctx, present, columns)
-	if err != nil || len(present) == len(refs) {
-		return sourceRows{rec: rec}, err
+	if err != nil {
+		return sourceRows{}, err
 	}
 	rec, err = store.Take(rec, rows)
 	return sourceRows{rec: rec, missing: missing}, err
@@ -158,6 +161,12 @@ func (r *frameReader) columnsOf(source int) []string {
 
 // coalesce takes each of the n values of a column from the first source that has a row.
 func coalesce(field arrow.Field, from []fetchColumn, parts []sourceRows, n int) (arrow.Array, error) {
+	if len(from) == 1 {
+		if rec := parts[from[0].source].rec; rec != nil {
+			return columnOf(rec, from[0].stored), nil
+		}
+		return array.MakeArrayOfNull(memory.DefaultAllocator, field.Type, n), nil
+	}
 	arrays := make([]arrow.Array, len(from))
 	rows := make([]int, n)
 	for i := range rows {
@@ -170,9 +179,6 @@ func coalesce(field arrow.Field, from []fetchColumn, parts []sourceRows, n int) 
 			continue
 		}
 		col := columnOf(part.rec, from[a].stored)
-		if len(from) == 1 {
-			return col, nil
-		}
 		if a == 0 && part.missing == nil {
 			return conformArray(col, field)
 		}
@@ -185,9 +191,6 @@ func coalesce(field arrow.Field, from []fetchColumn, parts []sourceRows, n int) 
 				rows[i] = a*n + i
 			}
 		}
-	}
-	if len(from) == 1 {
-		return arrays[0], nil
 	}
 	all, err := array.Concatenate(arrays, memory.DefaultAllocator)
 	if err != nil {
@@ -204,90 +207,4 @@ func conformArray(a arrow.Array, field arrow.Field) (arrow.Array, error) {
 		return nil, err
 	}
 	return out.Column(0), nil
-}
-
-// A versionArrays is the computed versions of the rows of a frame.
-type versionArrays struct{ byField, sample arrow.Array }
-
-func (v *versionArrays) column(name string) arrow.Array {
-	if name == feature.ColProvenanceByField || name == feature.ColDataVersionByField {
-		return v.byField
-	}
-	return v.sample
-}
-
-// compute makes the versions of n rows from what was fetched.
-func (r *frameReader) compute(parts []sourceRows, n int) (versionArrays, error) {
-	tables := make([]*table, len(parts))
-	for s, part := range parts {
-		scan := &r.scans[s]
-		tables[s] = newTable(nil)
-		if tables[s].groups = part.groups; part.groups != nil {
-			continue
-		}
-		c := chunk{deleted: nullCells(n)}
-		if part.rec != nil && len(scan.members) > 0 {
-			var err error
-			if c.texts, err = textColumns(part.rec, scan.byField, scan.members, nil); err != nil {
-				return versionArrays{}, err
-			}
-		}
-		tables[s].addAll(c, n)
-	}
-	v := newVersioner(r.versions, r.hashing, tables)
-	out := newVersionBuilder(v)
-	rows := make([]uint32, len(parts))
-	for i := range n {
-		for s, part := range parts {
-			rows[s] = uint32(i)
-			if part.missing != nil && part.missing[i] {
-				rows[s] = none
-			}
-		}
-		out.append(rows)
-	}
-	return out.arrays()
-}
-
-// A versionBuilder collects what a versioner computes.
-type versionBuilder struct {
-	versioner *versioner
-	members   []*array.StringBuilder // in the order of the spec
-	sample    *array.StringBuilder
-}
-
-func newVersionBuilder(v *versioner) *versionBuilder {
-	b := &versionBuilder{versioner: v, sample: array.NewStringBuilder(memory.DefaultAllocator)}
-	for range v.plan.output {
-		b.members = append(b.members, array.NewStringBuilder(memory.DefaultAllocator))
-	}
-	return b
-}
-
-func (b *versionBuilder) append(rows []uint32) {
-	appendVersion(b.sample)(b.versioner.compute(rows))
-	for i, f := range b.versioner.plan.output {
-		appendVersion(b.members[i])(b.versioner.field(f))
-	}
-}
-
-func appendVersion(b *array.StringBuilder) func(version []byte, ok bool) {
-	return func(version []byte, ok bool) {
-		if !ok {
-			b.AppendNull()
-			return
-		}
-		b.BinaryBuilder.Append(version)
-	}
-}
-
-func (b *versionBuilder) arrays() (versionArrays, error) {
-	members := make([]arrow.Array, len(b.members))
-	fields := make([]arrow.Field, len(b.members))
-	for i, f := range b.versioner.plan.output {
-		members[i] = b.members[i].NewArray()
-		fields[i] = arrow.Field{Name: b.versioner.plan.fields[f].member, Type: arrow.BinaryTypes.String, Nullable: true}
-	}
-	byField, err := array.NewStructArrayWithFields(members, fields)
-	return versionArrays{byField: byField, sample: b.sample.NewArray()}, err
 }

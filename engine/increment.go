@@ -130,14 +130,18 @@ func (p *part) chunks(ctx context.Context, limit int) iter.Seq2[arrow.RecordBatc
 		read := make(chan chunkRead)
 		go func() {
 			defer close(read)
+			pass := p.stream(ctx, rows, first)
+			defer pass.close()
 			for from, n := rows, nextChunk(rows, first); from < all && ctx.Err() == nil; {
-				to := min(from+n, all)
-				rec, err := p.reader.read(ctx, p.rows.slice(from, to))
+				if pass != nil {
+					n = min(n, streamRows)
+				}
+				rec, err := p.readChunk(ctx, p.rows.slice(from, min(from+n, all)), &pass)
 				read <- chunkRead{rec, err}
 				if err != nil {
 					return
 				}
-				from, n = to, nextChunk(n, rec)
+				from, n = from+int(rec.NumRows()), nextChunk(n, rec)
 			}
 		}()
 		defer func() { // also when the caller stops early
@@ -154,6 +158,29 @@ func (p *part) chunks(ctx context.Context, limit int) iter.Seq2[arrow.RecordBatc
 			yield(nil, err)
 		}
 	}
+}
+
+// readChunk reads rows, or the first of them that the pass gives in one piece. A pass that comes upon rows which are not in
+// order is ended.
+func (p *part) readChunk(ctx context.Context, rows rowSet, pass *streams) (arrow.RecordBatch, error) {
+	if *pass == nil {
+		return p.reader.read(ctx, rows)
+	}
+	n, err := pass.reach(rows)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		pass.close()
+		*pass = nil
+		return p.reader.read(ctx, rows)
+	}
+	reader := p.reader
+	reader.sources = make([]fetcher, len(p.reader.sources))
+	for s := range reader.sources {
+		reader.sources[s] = (*pass)[s]
+	}
+	return reader.read(ctx, rows.slice(0, n))
 }
 
 // A chunkRead is what reading a chunk gave.
@@ -187,12 +214,15 @@ func (r *frameReader) firstChunk() int {
 
 // nextChunk is how many rows to fetch after a chunk: as many as the bounds allow, and at most four times as many.
 func nextChunk(rows int, last arrow.RecordBatch) int {
-	var bytes uint64
-	for _, c := range last.Columns() {
-		bytes += c.Data().SizeInBytes()
-	}
-	fits := uint64(rows) * maxChunkBytes / max(bytes, 1)
+	fits := uint64(last.NumRows()) * maxChunkBytes / max(batchBytes(last), 1)
 	return int(max(1, min(fits, uint64(4*rows), maxChunkRows)))
+}
+
+func batchBytes(rec arrow.RecordBatch) (n uint64) {
+	for _, c := range rec.Columns() {
+		n += c.Data().SizeInBytes()
+	}
+	return n
 }
 
 // newIncrement keeps of a decision the references to rows, so that everything else can be forgotten.

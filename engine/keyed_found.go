@@ -168,6 +168,8 @@ func (r markedRows) refs(from, to int) []store.RowRef {
 	}
 	block := sort.SearchInts(r.ranks, from+1) - 1
 	skip := from - r.ranks[block]
+	spans := r.table.spans
+	span := max(0, sort.Search(len(spans), func(i int) bool { return spans[i].first > uint64(64*rankWords*block) })-1)
 	for i := block * rankWords; len(out) < to-from; i++ {
 		word := r.bits[i]
 		if n := bits.OnesCount64(word); skip >= n {
@@ -179,7 +181,11 @@ func (r markedRows) refs(from, to int) []store.RowRef {
 				skip--
 				continue
 			}
-			out = append(out, r.table.ref(uint64(64*i+bits.TrailingZeros64(word))))
+			ordinal := uint64(64*i + bits.TrailingZeros64(word))
+			for span+1 < len(spans) && spans[span+1].first <= ordinal {
+				span++
+			}
+			out = append(out, spans[span].ref+store.RowRef(ordinal-spans[span].first))
 		}
 	}
 	return out

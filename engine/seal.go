@@ -216,23 +216,17 @@ func (s *sealer) hash(name string, byField arrow.Array) (arrow.Array, error) {
 // sampleVersions returns the version of each row by the versions of its fields.
 func sampleVersions(f *feature.Feature, h Hashing, byField arrow.Array) (arrow.Array, error) {
 	var fields []fieldPlan
-	c := chunk{deleted: nullCells(byField.Len())}
+	var texts []cells
 	for i, field := range specFields(f) {
 		text, err := memberCells(byField, field.Key.StructKey())
 		if err != nil {
 			return nil, err
 		}
-		c.texts = append(c.texts, text)
+		texts = append(texts, text)
 		fields = append(fields, givenField(field, i))
 	}
 	plan := orderFields(fields)
-	t := newTable(nil)
-	t.addAll(c, byField.Len())
-	b := newVersionBuilder(newVersioner(&plan, h, []*table{t}))
-	for i := range byField.Len() {
-		b.append([]uint32{uint32(i)})
-	}
-	out, err := b.arrays()
+	out, err := computeVersions(&plan, h, []sourceTexts{{members: texts}}, byField.Len())
 	return out.sample, err
 }
 

@@ -136,13 +136,24 @@ func takeBytes(d arrow.ArrayData, rows []int) (offsets, values *memory.Buffer, e
 	}
 	all := make([]byte, 0, total)
 	if b := d.Buffers()[2]; b != nil {
-		for _, r := range rows {
+		for i := 0; i < len(rows); {
+			r, n := rows[i], runLength(rows[i:])
 			if r >= 0 {
-				all = append(all, b.Bytes()[in[r]:in[r+1]]...)
+				all = append(all, b.Bytes()[in[r]:in[r+n]]...)
 			}
+			i += n
 		}
 	}
 	return memory.NewBufferBytes(arrow.Int32Traits.CastToBytes(out)), memory.NewBufferBytes(all), nil
+}
+
+// runLength is how many of the first rows follow one on the other.
+func runLength(rows []int) int {
+	n := 1
+	for n < len(rows) && rows[n] == rows[n-1]+1 && rows[0] >= 0 {
+		n++
+	}
+	return n
 }
 
 // listOffsets returns the offsets of the rows of a string, list or map column, the first row's first.

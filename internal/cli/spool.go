@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// spoolMemory is how much of an answer is held in memory before it goes to a file.
+// spoolMemory is how large an answer is held in memory; a larger one goes to a file.
 const spoolMemory = 8 << 20
 
 // A spool holds an answer back until it is known to be complete, so that an error leaves the output empty.
@@ -31,6 +31,10 @@ func (s *spool) Write(p []byte) (int, error) {
 		// be removed, Close does it.
 		_ = os.Remove(f.Name())
 		s.rest = f
+		if _, err := f.Write(s.head.Bytes()); err != nil {
+			return 0, err
+		}
+		s.head = bytes.Buffer{} // so that its memory is free for what is to come
 	}
 	return s.rest.Write(p)
 }

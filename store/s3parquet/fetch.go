@@ -20,9 +20,12 @@ func (s *snapshot) Fetch(ctx context.Context, rows []store.RowRef, columns []str
 	if err != nil {
 		return nil, fmt.Errorf("fetch from %s: %w", s.URI(), err)
 	}
-	sorted := slices.Clone(rows)
-	slices.Sort(sorted)
-	sorted = slices.Compact(sorted)
+	sorted := rows
+	if !ascending(rows) {
+		sorted = slices.Clone(rows)
+		slices.Sort(sorted)
+		sorted = slices.Compact(sorted)
+	}
 	if len(sorted) > 0 && int(sorted[len(sorted)-1].File()) >= len(s.Files) {
 		return nil, fmt.Errorf("fetch from %s at version %d: there is no file %d; the row belongs to another snapshot",
 			s.URI(), s.Version(), sorted[len(sorted)-1].File())
@@ -35,7 +38,7 @@ func (s *snapshot) Fetch(ctx context.Context, rows []store.RowRef, columns []str
 	if err != nil {
 		return nil, err
 	}
-	if slices.Equal(rows, sorted) {
+	if len(sorted) == len(rows) && (len(rows) == 0 || &sorted[0] == &rows[0]) {
 		return all, nil
 	}
 	order := make([]int, len(rows))
@@ -45,14 +48,24 @@ func (s *snapshot) Fetch(ctx context.Context, rows []store.RowRef, columns []str
 	return store.Take(all, order)
 }
 
+// ascending reports whether each row comes after the one before.
+func ascending(rows []store.RowRef) bool {
+	for i := 1; i < len(rows); i++ {
+		if rows[i] <= rows[i-1] {
+			return false
+		}
+	}
+	return true
+}
+
 // fetchFiles returns ascending rows, one batch per file.
 func (s *snapshot) fetchFiles(ctx context.Context, rows []store.RowRef, p *plan) ([]arrow.RecordBatch, error) {
 	var groups [][]store.RowRef
-	for i, ref := range rows {
-		if i == 0 || ref.File() != rows[i-1].File() {
-			groups = append(groups, nil)
+	for start, i := 0, 1; i <= len(rows); i++ {
+		if i == len(rows) || rows[i].File() != rows[start].File() {
+			groups = append(groups, rows[start:i])
+			start = i
 		}
-		groups[len(groups)-1] = append(groups[len(groups)-1], ref)
 	}
 	parts := make([]arrow.RecordBatch, len(groups))
 	g, ctx := errgroup.WithContext(ctx)

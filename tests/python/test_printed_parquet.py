@@ -1,4 +1,4 @@
-"""What `resolve --format parquet` prints, read by other programs: the rows that JSON lines have."""
+"""What `resolve --format parquet` prints, read by other programs: the rows that JSON lines have, and that Metaxy finds."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import random
 from pathlib import Path
 
 import duckdb
+import metaxy as mx
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import Project
 from deltalake import DeltaTable, QueryBuilder, convert_to_deltalake
+from metaxy.ext.polars.handlers.delta import DeltaMetadataStore
 
 FEATURES = [
     {"key": "video", "id_columns": ["id"], "fields": ["frames", "audio"]},
@@ -67,3 +69,64 @@ def test_others_read_what_is_printed(printed: tuple[Path, pl.DataFrame], reader:
     assert got.columns == want.columns and len(got) == ROWS
     for column in want.columns:
         assert got[column].to_list() == want.sort("id")[column].to_list(), column
+
+
+CONFIG = """store = "all"
+project = "all"
+
+[stores.all]
+type = "metaxy.ext.polars.handlers.delta.DeltaMetadataStore"
+
+[stores.all.config]
+root_path = "{root}"
+"""
+JOINED = [
+    {"key": "left", "id_columns": ["id"], "fields": ["a", "b"]},
+    {"key": "right", "id_columns": ["id"], "fields": ["c", "d"]},
+    {"key": "leaf", "id_columns": ["id"], "deps": ["left", "right"], "fields": ["x", "y"]},
+    {"key": "alone", "id_columns": ["id"], "deps": ["left"], "fields": ["x"]},
+]
+
+
+def root(numbers: list[int], version: str, fields: list[str], column: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "id": [f"v{n:08}" for n in numbers],
+            column: [f"{column}/{n}.mp4" for n in numbers],
+            "metaxy_provenance_by_field": [{f: f"{version}{f}{n}" for f in fields} for n in numbers],
+        }
+    )
+
+
+@pytest.mark.parametrize("order", ["alike", "shuffled"])
+def test_all_new_as_by_metaxy(project: Project, order: str) -> None:
+    """Every sample is new: both parents are read from one end to the other if their rows come alike, and row by row if not. A part
+    of the left one is there twice."""
+    config = project.folder / "metaxy.toml"
+    config.write_text(CONFIG.format(root=project.folder / "store"))
+    project.store = ""  # the configuration names it
+    project.write_features(JOINED)
+    count = 60_000
+    right = list(range(count))
+    if order == "shuffled":
+        random.Random(2).shuffle(right)
+    with mx.FeatureGraph().use():
+        mx.MetaxyConfig.load(str(config))
+        for spec in JOINED:
+            parsed = mx.FeatureSpec.model_validate(spec)
+            namespace = {"__annotations__": {"id": str}, "__module__": __name__, "__metaxy_project__": "all"}
+            type("F_" + parsed.key.table_name, (mx.BaseFeature,), namespace, spec=parsed)
+        with DeltaMetadataStore(project.folder / "store").open("w") as store:
+            store.write("left", root(list(range(count)), "1", ["a", "b"], "path"))
+            store.write("right", root(right, "1", ["c", "d"], "source"))
+            store.write("left", root(list(range(0, count, 10)), "2", ["a", "b"], "path"))
+            increments = {leaf: store.resolve_update(leaf).new.to_polars() for leaf in ("leaf", "alone")}
+    for leaf, want in increments.items():
+        file = project.folder / f"{leaf}.parquet"
+        with file.open("wb") as out:
+            assert project.start("resolve", leaf, "--columns", "*", "--format", "parquet", stdout=out).wait() == 0
+        got = pl.read_parquet(file).drop("status").sort("id")
+        assert len(got) == count and got.columns[0] == "id"
+        want = want.select(got.columns).sort("id")
+        for column in got.columns:
+            assert got[column].to_list() == want[column].to_list(), column
