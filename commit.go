@@ -18,10 +18,13 @@ import (
 // commitAttempts is how often a commit is tried against other writers.
 const commitAttempts = 100
 
+// A marker makes the marks of a commit.
+type marker func(samples int, rows arrow.RecordBatch, onto store.Snapshot) map[string]int64
+
 // commit appends the rows of the samples that no other run has committed meanwhile, and returns these samples. Rows made
 // for one version of the table are never appended to a later one without a look at what came between. What marks returns
-// for the number of samples and the snapshot that they are added to is committed with them.
-func (j *job) commit(ctx context.Context, done []finished, marks func(int, store.Snapshot) map[string]int64) ([]finished, error) {
+// for the number of samples, their rows, and the snapshot that these are added to is committed with them.
+func (j *job) commit(ctx context.Context, done []finished, marks marker) ([]finished, error) {
 	var open, kept []finished
 	var refused []failedSample
 	var deleted int64
@@ -39,7 +42,7 @@ func (j *job) commit(ctx context.Context, done []finished, marks func(int, store
 		if err != nil || rec == nil {
 			return addition{}, err
 		}
-		settled = marks(len(kept), snap)
+		settled = marks(len(kept), rec, snap)
 		return addition{rows: single(rec), sortedBy: by, marks: settled}, nil
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,6 +36,8 @@ type committer struct {
 	timer  *time.Timer
 
 	inputs, results rowSize
+
+	digest *engine.Digest // of the table as it is after the last commit; nil if that is not known; owned by the commit
 
 	begun    time.Time     // of the last commit; zero before the first
 	underWay chan struct{} // closed when the last commit has ended; nil before the first
@@ -153,11 +156,17 @@ func (c *committer) wait() {
 
 // keep commits samples, or ends the run.
 func (c *committer) keep(ctx context.Context, done []finished) {
-	marks := func(kept int, onto store.Snapshot) map[string]int64 {
+	digest := c.digest
+	marks := func(kept int, rows arrow.RecordBatch, onto store.Snapshot) map[string]int64 {
+		digest = c.digested(c.digest, rows, onto)
 		if kept < len(done) {
 			return nil
 		}
-		return c.settledMarks(c.inc, int64(kept), onto)
+		marks := c.settledMarks(c.inc, int64(kept), onto)
+		if marks != nil && digest != nil {
+			maps.Copy(marks, digest.Marks(c.f, versionOf(onto)+1))
+		}
+		return marks
 	}
 	done, err := c.commit(ctx, done, marks)
 	if err != nil {
@@ -165,5 +174,6 @@ func (c *committer) keep(ctx context.Context, done []finished) {
 		c.abort(fmt.Errorf("commit %d samples of %s: %w", len(done), c.f.Key(), err))
 		return
 	}
+	c.digest = digest
 	c.count.processed.Add(int64(len(done)))
 }

@@ -37,7 +37,8 @@ type job struct {
 	materialization string
 	projectVersion  string
 
-	begin    time.Time // of the job
+	begin    time.Time      // of the job
+	stored   store.Snapshot // of the feature's table when the increment was resolved; nil without one
 	claims   *claims
 	rows     *rowMaker
 	count    counters

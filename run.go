@@ -88,6 +88,7 @@ func (j *job) execute(ctx context.Context, r *Result) error {
 	if err != nil || j.o.DryRun {
 		return err
 	}
+	j.stored = snap
 	j.claims.replaced, j.claims.division = inc.Replaced(), inc.Division()
 	j.children = children{inc: inc}
 	columns, err := j.prepare(inc)
@@ -200,7 +201,7 @@ func (j *job) pump(ctx context.Context, inc *engine.Increment, columns []string)
 		workers.Wait()
 		close(outcomes)
 	}()
-	c := committer{job: j, inc: inc}
+	c := committer{job: j, inc: inc, digest: j.digestBefore(inc)}
 	c.collect(context.WithoutCancel(ctx), outcomes)
 	return j.verdict(ctx, stop)
 }

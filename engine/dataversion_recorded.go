@@ -2,8 +2,10 @@ package engine
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 
+	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/zeebo/xxh3"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
@@ -57,4 +59,41 @@ func recordedDigest(snap store.Snapshot, f *feature.Feature) (Digest, bool) {
 		d.LastUpdated = time.UnixMicro(at).UTC()
 	}
 	return d.summed(), true
+}
+
+// KnownDigest is the digest of a table of which no row has to be read for it: one that records it, or that is not there, which
+// nil stands for.
+func KnownDigest(snap store.Snapshot, f *feature.Feature) (Digest, bool) {
+	if snap == nil {
+		return Digest{Version: "empty"}, true
+	}
+	return recordedDigest(snap, f)
+}
+
+// With returns the digest after a commit of new samples, as Seal made their rows: one of each, and none of a sample that the
+// digest knows already. The table has a schema, nil before its first commit; ids of another kind than those of the table, and
+// rows that are deletions, give an error wrapping ErrRows.
+func (d Digest) With(f *feature.Feature, rows arrow.RecordBatch, table *arrow.Schema) (Digest, error) {
+	s := tableScan{keys: idColumns(f), texts: []string{feature.ColDataVersion}}
+	c, err := s.prepare(store.Batch{RecordBatch: rows})
+	if err != nil {
+		return Digest{}, err
+	}
+	for i, name := range s.keys {
+		if table == nil {
+			break
+		}
+		if col, ok := store.Column(table, name); !ok || classOf(col.Type) != c.keys[i].class {
+			return Digest{}, fmt.Errorf("%w: the ids %q are not of the table's kind", ErrRows, name)
+		}
+	}
+	d.recorded = false
+	var buf []byte
+	for i := range int(rows.NumRows()) {
+		if !c.deleted.isNull(i) {
+			return Digest{}, fmt.Errorf("%w: a row is a deletion", ErrRows)
+		}
+		d.add(sampleDigest(&buf, &c, i), c.time(i))
+	}
+	return d.summed(), nil
 }

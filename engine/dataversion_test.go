@@ -2,7 +2,15 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/apache/arrow-go/v18/arrow"
+	"github.com/apache/arrow-go/v18/arrow/array"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -81,5 +89,67 @@ func TestRecordedDigest(t *testing.T) {
 	record(s.digest("a"), 0)
 	if s.digest("a").recorded {
 		t.Error("a record of another version than its own counts")
+	}
+}
+
+// What a digest says after further commits is what the rows say, for ids of every kind and width.
+func TestDigestWith(t *testing.T) {
+	t.Parallel()
+	f := feature.MustGraph(feature.Spec{Key: "a", IDColumns: []string{"id", "n"}}).Lookup
+	a, err := f("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := func(id, n arrow.DataType, text string) arrow.RecordBatch {
+		rec, _, err := array.RecordFromJSON(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{
+			{Name: "id", Type: id, Nullable: true}, {Name: "n", Type: n, Nullable: true},
+			{Name: "metaxy_provenance_by_field", Type: arrow.StructOf(arrow.Field{Name: "default", Type: arrow.BinaryTypes.String, Nullable: true})},
+		}, nil), strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err = Seal(a, rec, Stamp{Now: time.UnixMicro(rand.Int64N(1e15))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rec
+	}
+	text, long, short := arrow.DataType(arrow.BinaryTypes.String), arrow.DataType(arrow.PrimitiveTypes.Int64), arrow.DataType(arrow.PrimitiveTypes.Int8)
+	const version = `"metaxy_provenance_by_field": {"default": "1"}`
+	commits := []arrow.RecordBatch{
+		rows(text, long, `[{"id": "b", "n": 1, `+version+`}, {"id": "a", "n": -2, `+version+`}]`),
+		rows(text, short, `[{"id": "b", "n": -1, `+version+`}, {"id": "", "n": 0, `+version+`}]`),
+		rows(text, short, `[]`),
+		rows(text, long, `[{"id": "😀", "n": 5000000000, "metaxy_provenance_by_field": {"default": "\u0000"}}]`),
+	}
+	s := store.NewMemory()
+	known, ok := KnownDigest(nil, a)
+	var schema *arrow.Schema
+	for i, rec := range commits {
+		if known, err = known.With(a, rec, schema); err != nil || !ok {
+			t.Fatal(i, ok, err)
+		}
+		if _, err := s.Append(t.Context(), "a", store.Write{Rows: func(yield func(arrow.RecordBatch, error) bool) { yield(rec, nil) }}); err != nil {
+			t.Fatal(err)
+		}
+		snap, err := s.Snapshot(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := DataVersion(t.Context(), snap, a)
+		if err != nil || read.Version != known.Version || read.Rows != known.Rows || !read.LastUpdated.Equal(known.LastUpdated) {
+			t.Errorf("commit %d: %+v is known, the rows say %+v, %v", i, known, read, err)
+		}
+		schema = snap.Schema()
+	}
+	if _, err := known.With(a, rows(long, long, `[{"id": 1, "n": 1, `+version+`}]`), schema); !errors.Is(err, ErrRows) {
+		t.Errorf("ids of another kind: %v", err)
+	}
+	graves, err := Tombstones(a, commits[0], Stamp{Now: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := known.With(a, graves, schema); !errors.Is(err, ErrRows) {
+		t.Errorf("deletions: %v", err)
 	}
 }
