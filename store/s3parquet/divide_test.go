@@ -98,6 +98,10 @@ func shardOf(t *testing.T, dir string, within *store.Within, all int) (bytes, re
 		if err != nil {
 			t.Fatal(err)
 		}
+		ids := b.Column(0).(*array.String)
+		if first, last := ids.Value(0), ids.Value(ids.Len()-1); within != nil && (!within.Has(first) || !within.Has(last)) {
+			t.Errorf("a batch is of rows from %s to %s, which are not within the ranges", first, last)
+		}
 		for row := range int(b.NumRows()) {
 			if id := b.Column(0).(*array.String).Value(row); want[id] {
 				refs = append(refs, b.Ref(row))

@@ -12,8 +12,8 @@ import (
 const (
 	maxEnd   = 1 << 20
 	maxEnds  = 32 << 20
-	maxPage  = 2 << 20
-	maxPages = 8 << 20
+	maxPage  = 8 << 20
+	maxPages = 12 << 20
 )
 
 // A kept keeps parts of data files, the latest ones. A run fetches rows from the same files again and again, and files

@@ -141,7 +141,8 @@ func (s *snapshot) scanFile(ctx context.Context, ordinal uint32, p *plan) iter.S
 				yield(store.Batch{}, d.explain(s, err))
 				return
 			}
-			if !yield(batch, nil) {
+			batch = trim(batch, f, p.query.Within)
+			if batch.NumRows() > 0 && !yield(batch, nil) {
 				return
 			}
 		}

@@ -7,16 +7,17 @@ import (
 )
 
 const (
-	// mergeGap is how many unneeded bytes a read takes along rather than being two reads.
+	// leastGap is how many unneeded bytes a read takes along rather than being two reads, and mergeGap how many one does of
+	// which they are a gapShare.
+	leastGap = 16 << 10
 	mergeGap = 128 << 10
-	// indexGap is the same of what describes pages, which is little itself.
-	indexGap = 16 << 10
+	gapShare = 4
 	// mergeSize bounds the reads that are merged, so that several of them run at once.
 	mergeSize = 8 << 20
 	// maxReads bounds how many reads of one plan run at once.
 	maxReads = 16
 	// keptRead is how many bytes a scan or a fetch reads at most for its pages to be kept: some are likely to be fetched next.
-	keptRead = 2 << 20
+	keptRead = 6 << 20
 	// leastWindow bounds below what a column that does not fit the read-ahead is read in.
 	leastWindow = 256 << 10
 )
@@ -156,7 +157,7 @@ func planInputs(r *parts, leaves [][]span, budget int64, reads *readAhead) []*in
 			inputs[i].blocks = append(inputs[i].blocks, b)
 		}
 	}
-	merged := mergeSpans(missing, mergeGap)
+	merged := mergeSpans(missing)
 	if total <= keptRead {
 		for _, b := range merged {
 			b.keep = keepPages
@@ -187,13 +188,14 @@ func (b *block) partOf(merged []*block) {
 	b.from = merged[i]
 }
 
-// mergeSpans joins spans between which at most so many bytes lie.
-func mergeSpans(spans []span, gap int64) []*block {
+// mergeSpans joins spans between which little lies.
+func mergeSpans(spans []span) []*block {
 	slices.SortFunc(spans, func(a, b span) int { return int(min(max(a.off-b.off, -1), 1)) })
 	var merged []*block
 	for _, s := range spans {
 		if n := len(merged); n > 0 {
 			last := merged[n-1]
+			gap := max(leastGap, min(mergeGap, (last.end-last.off)/gapShare))
 			if s.off < last.end || s.off-last.end <= gap && s.end-last.off <= mergeSize {
 				last.end = max(last.end, s.end)
 				continue
