@@ -289,7 +289,10 @@ type keyedDecision struct {
 }
 
 func newKeyedDecision(k *keyed) *keyedDecision {
-	out := &keyedDecision{fresh: newKeyedPart(k), stale: newKeyedPart(k)}
+	sources := k.tables[:len(k.plan.order)]
+	samples := newPartners(sources) // of all: no sample is new and stale
+	part := func() *keyedPart { return &keyedPart{marks: newRowMarks(sources[0].count), partners: samples} }
+	out := &keyedDecision{fresh: part(), stale: part()}
 	if k.target != nil {
 		out.orphaned = newRowMarks(k.target.count)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"sort"
@@ -9,97 +10,134 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// A keyedPart is the expected samples of one status: marks on the rows of the table that alone makes them, or tuples of
-// row numbers.
-type keyedPart struct {
-	marks  *rowMarks // nil where several tables make a sample
-	tuples tuples64
-}
-
-// tuples64 are row numbers, as many for each sample as there are tables that make it.
-type tuples64 []uint64
-
 // noOrdinal stands for no row.
 const noOrdinal = ^uint64(0)
 
-func newKeyedPart(k *keyed) *keyedPart {
-	if k.single() {
-		return &keyedPart{marks: newRowMarks(k.tables[0].count)}
+// A keyedPart is the expected samples of one status: marks on the rows of the first table, each of which makes at most one
+// sample, and the samples that have no row of it, as the numbers of one row of each table.
+type keyedPart struct {
+	marks    *rowMarks
+	partners *partners
+	others   []uint64
+}
+
+// partners are, for each row of the first table, the rows of the other tables that make a sample with it.
+type partners struct {
+	others int // how many tables
+	small  []uint32
+	large  []uint64 // in place of small for tables of more than 4 billion rows
+}
+
+func newPartners(tables []*keyedTable) *partners {
+	p := &partners{others: len(tables) - 1}
+	n, most := tables[0].count*uint64(p.others), uint64(0)
+	for _, t := range tables[1:] {
+		most = max(most, t.count)
 	}
-	return &keyedPart{}
+	if most < math.MaxUint32 {
+		p.small = make([]uint32, n)
+	} else {
+		p.large = make([]uint64, n)
+	}
+	return p
+}
+
+// set notes a sample's rows. No two goroutines may do so for one row of the first table.
+func (p *partners) set(tuple []uint64) {
+	at := tuple[0] * uint64(p.others)
+	for i, ordinal := range tuple[1:] { // noOrdinal becomes 0
+		if p.small != nil {
+			p.small[at+uint64(i)] = uint32(ordinal + 1)
+		} else if p.large != nil {
+			p.large[at+uint64(i)] = ordinal + 1
+		}
+	}
+}
+
+// of returns the row of one of the other tables, or noOrdinal.
+func (p *partners) of(first uint64, other int) uint64 {
+	at := first*uint64(p.others) + uint64(other)
+	if p.small != nil {
+		return uint64(p.small[at]) - 1
+	}
+	return p.large[at] - 1
 }
 
 // A partWriter is what one decider adds samples to a part with.
 type partWriter struct {
 	to     *keyedPart
 	marks  markWriter
-	tuples tuples64
+	others []uint64
 }
 
 func (p *keyedPart) writer() partWriter { return partWriter{to: p, marks: markWriter{to: p.marks}} }
 
 // add adds a sample.
 func (w *partWriter) add(tuple []uint64) {
-	if w.to.marks != nil {
-		w.marks.set(tuple[0])
+	if tuple[0] == noOrdinal {
+		w.others = append(w.others, tuple...)
 		return
 	}
-	w.tuples = append(w.tuples, tuple...)
+	w.marks.set(tuple[0])
+	w.to.partners.set(tuple)
 }
 
 // finish hands over what was added. Others must not do so at the same time.
 func (w *partWriter) finish() {
 	w.marks.flush()
-	w.to.tuples = append(w.to.tuples, w.tuples...)
+	w.to.others = append(w.to.others, w.others...)
 }
 
-// rows returns where the samples' rows are, in the order of the first table's.
+// rows returns where the samples' rows are: in the order of the first table's, then those that have none of it.
 func (p *keyedPart) rows(k *keyed) partRows {
-	width := len(k.plan.order)
-	refs := make([][]store.RowRef, len(k.plan.sources))
-	if p.marks != nil {
-		return &sourceMarks{markedRows: p.marks.rows(k.tables[0]), source: k.plan.order[0], sources: len(refs)}
-	}
-	order := p.tuples.order(width, k.tables[0].count)
-	for s := range refs {
-		refs[s] = slices.Repeat([]store.RowRef{noRef}, len(order))
-	}
+	out := &keyedRows{marked: p.marks.rows(k.tables[0]), partners: p.partners, sources: len(k.plan.sources)}
 	for t, source := range k.plan.order {
-		for i, at := range order {
-			if ordinal := p.tuples[at+t]; ordinal != noOrdinal {
-				refs[source][i] = k.tables[t].ref(ordinal)
+		out.tables = append(out.tables, &keyedTable{source: source, spans: k.tables[t].spans}) // without what is no longer needed
+	}
+	width := len(out.tables)
+	for at := 0; at < len(p.others); at += width {
+		out.others = append(out.others, p.others[at:at+width])
+	}
+	slices.SortFunc(out.others, slices.Compare)
+	return out
+}
+
+// keyedRows are the rows of the samples of a part.
+type keyedRows struct {
+	tables   []*keyedTable // in the order of the join
+	sources  int
+	marked   markedRows // of the first table
+	partners *partners
+	others   [][]uint64 // a tuple for each sample that has no row of the first table
+}
+
+func (r *keyedRows) count() int { return r.marked.n + len(r.others) }
+
+func (r *keyedRows) slice(from, to int) rowSet {
+	out := rowSet{refs: make([][]store.RowRef, r.sources)}
+	for s := range out.refs {
+		out.refs[s] = slices.Repeat([]store.RowRef{noRef}, to-from)
+	}
+	marked := r.marked.ordinals(min(from, r.marked.n), min(to, r.marked.n))
+	for t, table := range r.tables {
+		refs, place := out.refs[table.source], placer{keyedTable: table}
+		put := func(i int, ordinal uint64) {
+			if ordinal != noOrdinal {
+				refs[i] = place.ref(ordinal)
 			}
 		}
-	}
-	return rowSet{refs: refs}
-}
-
-// order returns where each tuple begins, in the order of the tuples. The rows of the first table, of which there are so many,
-// are in one tuple each, so that marks on them tell the place of a tuple. Those that have none come last.
-func (t tuples64) order(width int, rows uint64) []int {
-	marks, marked := newRowMarks(rows), 0
-	var last []int
-	for at := 0; at < len(t); at += width {
-		if t[at] == noOrdinal {
-			last = append(last, at)
-			continue
+		for i, first := range marked {
+			if t == 0 {
+				put(i, first)
+			} else {
+				put(i, r.partners.of(first, t-1))
+			}
 		}
-		marks.set(t[at])
-		marked++
-	}
-	slices.SortFunc(last, func(a, b int) int { return slices.Compare(t[a:a+width], t[b:b+width]) })
-	order, before := make([]int, marked, len(t)/width), make([]int, len(marks.bits))
-	n := 0
-	for i, word := range marks.bits {
-		before[i] = n
-		n += bits.OnesCount64(word)
-	}
-	for at := 0; at < len(t); at += width {
-		if row := t[at]; row != noOrdinal {
-			order[before[row/64]+bits.OnesCount64(marks.bits[row/64]&(1<<(row%64)-1))] = at
+		for i := len(marked); i < to-from; i++ {
+			put(i, r.others[from+i-r.marked.n][t])
 		}
 	}
-	return append(order, last...)
+	return out
 }
 
 // rowMarks mark rows of a table by their numbers.
@@ -160,16 +198,14 @@ type markedRows struct {
 
 func (r markedRows) count() int { return r.n }
 
-// refs are where the marked rows from one number up to another are.
-func (r markedRows) refs(from, to int) []store.RowRef {
-	out := make([]store.RowRef, 0, to-from)
+// ordinals are the marked rows from one up to another.
+func (r markedRows) ordinals(from, to int) []uint64 {
+	out := make([]uint64, 0, to-from)
 	if from == to {
 		return out
 	}
 	block := sort.SearchInts(r.ranks, from+1) - 1
 	skip := from - r.ranks[block]
-	spans := r.table.spans
-	span := max(0, sort.Search(len(spans), func(i int) bool { return spans[i].first > uint64(64*rankWords*block) })-1)
 	for i := block * rankWords; len(out) < to-from; i++ {
 		word := r.bits[i]
 		if n := bits.OnesCount64(word); skip >= n {
@@ -181,34 +217,30 @@ func (r markedRows) refs(from, to int) []store.RowRef {
 				skip--
 				continue
 			}
-			ordinal := uint64(64*i + bits.TrailingZeros64(word))
-			for span+1 < len(spans) && spans[span+1].first <= ordinal {
-				span++
-			}
-			out = append(out, spans[span].ref+store.RowRef(ordinal-spans[span].first))
+			out = append(out, uint64(64*i+bits.TrailingZeros64(word)))
 		}
 	}
 	return out
 }
 
 func (r markedRows) slice(from, to int) rowSet {
-	return rowSet{refs: [][]store.RowRef{r.refs(from, to)}}
-}
-
-// sourceMarks are marked rows of one of several sources, of which the others give nothing.
-type sourceMarks struct {
-	markedRows
-	source, sources int
-}
-
-func (r *sourceMarks) slice(from, to int) rowSet {
-	out := rowSet{refs: make([][]store.RowRef, r.sources)}
-	for s := range out.refs {
-		if s == r.source {
-			out.refs[s] = r.refs(from, to)
-		} else {
-			out.refs[s] = slices.Repeat([]store.RowRef{noRef}, to-from)
-		}
+	refs, place := make([]store.RowRef, 0, to-from), placer{keyedTable: r.table}
+	for _, ordinal := range r.ordinals(from, to) {
+		refs = append(refs, place.ref(ordinal))
 	}
-	return out
+	return rowSet{refs: [][]store.RowRef{refs}}
+}
+
+// A placer is a table that is asked where rows are of which most lie near each other.
+type placer struct {
+	*keyedTable
+	span int // of the last row
+}
+
+func (p *placer) ref(ordinal uint64) store.RowRef {
+	for s := p.spans; s[p.span].first > ordinal || p.span+1 < len(s) && s[p.span+1].first <= ordinal; {
+		p.span = sort.Search(len(s), func(i int) bool { return s[i].first > ordinal }) - 1
+	}
+	s := p.spans[p.span]
+	return s.ref + store.RowRef(ordinal-s.first)
 }
