@@ -19,9 +19,9 @@ func (s *tableScan) digestKeyed(ctx context.Context) (Digest, error) {
 		plan: &plan{options: Options{MemoryLimit: digestMemory}}, tables: []*keyedTable{t}, seed: newSeed(),
 		workers: min(maxWorkers, runtime.GOMAXPROCS(0)), summing: true,
 	}
-	k.partitions = newPartitions(k.partitioning())
+	k.partitions = newPartitions(k.partitioning(k.workers))
 	defer k.partitions.close()
-	if err := k.read(ctx); err != nil {
+	if err := k.read(ctx, t); err != nil {
 		return Digest{}, err
 	}
 	return k.sum(ctx)

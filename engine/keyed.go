@@ -138,8 +138,8 @@ func (k *keyed) single() bool { return len(k.plan.order) == 1 }
 // carries reports whether entries carry the versions that rows give, for those of the samples to be made of them.
 func (k *keyed) carries() bool { return !k.single() && !k.nullsDecide }
 
-// partitioning is how the entries are divided if nothing else is asked for.
-func (k *keyed) partitioning() partitioning {
+// partitioning is how the entries are divided if nothing else is asked for, by so many writers.
+func (k *keyed) partitioning(writers int) partitioning {
 	bytes := int64(0)
 	for _, t := range k.tables {
 		entry := int64(entryBytes)
@@ -154,7 +154,7 @@ func (k *keyed) partitioning() partitioning {
 	if bytes == 0 {
 		bytes = 1 << 20 // the log does not say
 	}
-	return newPartitioning(k.plan.options.MemoryLimit, bytes, k.workers)
+	return newPartitioning(k.plan.options.MemoryLimit, bytes, writers)
 }
 
 // entriesOf is about how many entries a table makes: few of a table of which few samples, or those of a shard, are looked
@@ -173,21 +173,25 @@ func (k *keyed) entriesOf(t *keyedTable) int64 {
 // increment decides by a merge where the tables are sorted, and else through partitions. It returns errNotKeyed if neither can.
 func (k *keyed) increment(ctx context.Context) (*Increment, error) {
 	if k.only == nil {
-		if m := newMerge(newKeyed(k.plan)); m != nil {
+		m, err := newMerge(ctx, newKeyed(k.plan))
+		if err != nil {
+			return nil, fmt.Errorf("resolve %q: %w", k.plan.feature.Key(), err)
+		}
+		if m != nil {
 			inc, err := m.resolve(ctx)
 			if !errors.Is(err, errUnordered) {
 				return inc, err
 			}
 		}
 	}
-	return k.resolve(ctx, k.partitioning())
+	return k.resolve(ctx, k.partitioning(k.workers))
 }
 
 // resolve decides through partitions. It returns the increment, or errNotKeyed.
 func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, error) {
 	k.partitions = newPartitions(how)
 	defer k.partitions.close()
-	if err := k.read(ctx); err != nil {
+	if err := k.read(ctx, k.tables...); err != nil {
 		return nil, fmt.Errorf("resolve %q: %w", k.plan.feature.Key(), err)
 	}
 	found, err := k.decide(ctx)
@@ -197,13 +201,13 @@ func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, erro
 	return k.incrementOf(found), nil
 }
 
-// read fills the partitions. One goroutine for each table takes what is decoded, in order; the workers make entries of
+// read fills the partitions with the rows of tables. One goroutine for each table takes what is decoded, in order; the workers make entries of
 // the batches of all tables.
-func (k *keyed) read(ctx context.Context) error {
+func (k *keyed) read(ctx context.Context, tables ...*keyedTable) error {
 	read, ctx := errgroup.WithContext(ctx)
 	batches := make(chan keyedBatch, 2)
 	var feeders errgroup.Group
-	for _, t := range k.tables {
+	for _, t := range tables {
 		feeders.Go(func() error { return k.feed(ctx, t, batches) })
 	}
 	read.Go(func() error {

@@ -11,12 +11,13 @@ import (
 type keyedDecider struct {
 	*keyed
 
-	slots   []uint32 // a hash table by keys: the number of a sample plus one; 0 is free
-	samples []uint64 // sampleWords of each: the key, then place and digest of each table's newest row
-	stride  int      // the words of a sample
-	values  []uint64 // the versions that rows give: how many bytes, then these. A digest's place has where they begin
-	buf     []uint64 // of a chunk that is read back
-	window  window   // that the rows are in; nil for a partition
+	slots   []uint32         // a hash table by keys: the number of a sample plus one; 0 is free
+	samples []uint64         // sampleWords of each: the key, then place and digest of each table's newest row
+	stride  int              // the words of a sample
+	values  []uint64         // the versions that rows give: how many bytes, then these. A digest's place has where they begin
+	buf     []uint64         // of a chunk that is read back
+	window  window           // that the rows are in; nil for a partition
+	out     *partitionWriter // where samples go to be compared with others; nil decides at once
 
 	version *versioner // of samples that several tables make
 	tuple   []uint64
@@ -48,15 +49,17 @@ func (d *keyedDecider) partition(number int) error {
 	if err := d.gather(number); err != nil {
 		return err
 	}
-	d.decide()
-	return nil
+	return d.decide()
 }
 
 // decide decides about the samples at hand.
-func (d *keyedDecider) decide() {
+func (d *keyedDecider) decide() error {
 	for at := 0; at < len(d.samples); at += d.stride {
-		d.decideSample(d.samples[at : at+d.stride : at+d.stride])
+		if err := d.decideSample(d.samples[at : at+d.stride : at+d.stride]); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // reset makes room for the samples of at most so many entries, most of which have a second one.
@@ -162,7 +165,7 @@ func row(sample []uint64, table int) (place, bool) {
 }
 
 // decideSample decides about one key.
-func (d *keyedDecider) decideSample(sample []uint64) {
+func (d *keyedDecider) decideSample(sample []uint64) error {
 	var stored place
 	found := false
 	if d.target != nil {
@@ -171,12 +174,32 @@ func (d *keyedDecider) decideSample(sample []uint64) {
 	if d.keyless(sample) {
 		d.decideKeyless(sample)
 	} else if d.expected(sample) {
+		if d.out != nil {
+			return d.pass(sample)
+		}
 		d.judge(sample, stored, found)
-		return
+		return nil
 	}
 	if found {
 		d.orphaned.set(stored.ordinal())
 	}
+	return nil
+}
+
+// pass passes an expected sample on, as an entry of its row of the first table.
+func (d *keyedDecider) pass(sample []uint64) error {
+	digest, complete := d.digest(sample)
+	p := makePlace(0, d.tuple[0], 0)
+	if !complete {
+		p |= unversionedRow
+	}
+	words, err := d.out.room(sample[1], entryWords)
+	if err != nil {
+		return err
+	}
+	words[0], words[1], words[2], words[3] = sample[0], sample[1], uint64(p), digest
+	d.fresh.to.partners.set(d.tuple)
+	return nil
 }
 
 // keyless reports whether the key has a null, which relates to nothing.

@@ -33,10 +33,13 @@ const (
 //	decide  the workers take window after window, as if it were a partition: all rows of a key are in one
 //
 // Whether the rows do ascend is checked of every row. A file that breaks the promise costs time, and nothing else.
+//
+// If the feature's own table alone is in no order, as Metaxy leaves it, only the parents are merged; see resolveBeside.
 type merge struct {
 	*keyed
 	runs       []*mergeRun
-	windowRows int // the least of a window
+	beside     bool // the target is in no order
+	windowRows int  // the least of a window
 }
 
 // A mergeRun is a sorted run of a table that is being read.
@@ -58,18 +61,25 @@ type windowPart struct {
 	from, to int
 }
 
-// newMerge returns nil if the tables are not declared to be sorted, or consist of too many runs.
-func newMerge(k *keyed) *merge {
+// newMerge returns nil if the parents' tables are not known to be sorted, or consist of too many runs.
+func newMerge(ctx context.Context, k *keyed) (*merge, error) {
 	m := &merge{keyed: k, windowRows: windowRows}
 	column := k.rangeColumn()
 	for _, t := range k.tables {
+		var runs []store.SortedRun
 		sorted, ok := t.scan.snap.(store.Sorted)
-		if !ok {
-			return nil
+		if ok {
+			var err error
+			if runs, ok, err = sorted.SortedRuns(ctx, t.scan.keys[t.keys[column]], maxRuns-len(m.runs)); err != nil {
+				return nil, fmt.Errorf("look for the order of table %q: %w", t.scan.key, err)
+			}
 		}
-		runs, ok := sorted.SortedRuns(t.scan.keys[t.keys[column]], maxRuns-len(m.runs))
-		if !ok || !t.numberFiles(runs) {
-			return nil
+		switch {
+		case !ok && t == k.target && k.mergesBeside():
+			m.beside = true
+			continue
+		case !ok || !t.numberFiles(runs):
+			return nil, nil
 		}
 		for _, run := range runs {
 			r := &mergeRun{table: t, pieces: make(chan *piece, 1)}
@@ -79,7 +89,7 @@ func newMerge(k *keyed) *merge {
 			m.runs = append(m.runs, r)
 		}
 	}
-	return m
+	return m, nil
 }
 
 // numberFiles numbers the rows of a table in the order of its files, as feed would. It reports false if there are too many.
@@ -105,7 +115,20 @@ func (t *keyedTable) ordinalOf(ref store.RowRef) (uint64, bool) {
 
 // resolve returns the increment, errUnordered or errNotKeyed.
 func (m *merge) resolve(ctx context.Context) (*Increment, error) {
-	found := newKeyedDecision(m.keyed)
+	decide := m.decideBeside
+	if !m.beside {
+		decide = func(ctx context.Context) (*keyedDecision, error) { return m.merge(ctx, m.keyed, nil) }
+	}
+	found, err := decide(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %q: %w", m.plan.feature.Key(), err)
+	}
+	return m.incrementOf(found), nil
+}
+
+// merge decides by merging the runs, which are of the tables of k. Given partitions, it puts expected samples there.
+func (m *merge) merge(ctx context.Context, k *keyed, to *partitions) (*keyedDecision, error) {
+	found := newKeyedDecision(k)
 	work, ctx := errgroup.WithContext(ctx)
 	for _, r := range m.runs {
 		work.Go(func() error {
@@ -120,20 +143,16 @@ func (m *merge) resolve(ctx context.Context) (*Increment, error) {
 	})
 	for range m.workers {
 		work.Go(func() error {
-			w := newWindowWorker(m.keyed, found)
+			w := newWindowWorker(k, found, to)
 			for next := range windows {
 				if err := w.decide(next); err != nil {
 					return err
 				}
 			}
-			found.add(w.decider)
-			return nil
+			return w.finish(found)
 		})
 	}
-	if err := work.Wait(); err != nil {
-		return nil, fmt.Errorf("resolve %q: %w", m.plan.feature.Key(), err)
-	}
-	return m.incrementOf(found), nil
+	return found, work.Wait()
 }
 
 // feed reads a run.

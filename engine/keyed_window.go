@@ -9,8 +9,21 @@ type windowWorker struct {
 	decider *keyedDecider
 }
 
-func newWindowWorker(k *keyed, found *keyedDecision) *windowWorker {
-	return &windowWorker{keyedWorker: makeKeyedWorker(k), decider: newKeyedDecider(k, found)}
+func newWindowWorker(k *keyed, found *keyedDecision, to *partitions) *windowWorker {
+	w := &windowWorker{keyedWorker: makeKeyedWorker(k), decider: newKeyedDecider(k, found)}
+	if to != nil {
+		w.decider.out = to.writer()
+	}
+	return w
+}
+
+// finish hands over what was found.
+func (w *windowWorker) finish(found *keyedDecision) error {
+	found.add(w.decider)
+	if w.decider.out != nil {
+		return w.decider.out.finish()
+	}
+	return nil
 }
 
 // decide decides about the samples of a window.
@@ -29,8 +42,7 @@ func (w *windowWorker) decide(rows window) error {
 			return fmt.Errorf("read table %q: %w", part.table.scan.key, err)
 		}
 	}
-	w.decider.decide()
-	return nil
+	return w.decider.decide()
 }
 
 // gather gives the decider the rows of a part, as take writes them to partitions.

@@ -196,11 +196,11 @@ func (s *memorySnapshot) RowsHint() int64 {
 }
 
 // SortedRuns implements Sorted.
-func (s *memorySnapshot) SortedRuns(column string, most int) ([]SortedRun, bool) {
+func (s *memorySnapshot) SortedRuns(_ context.Context, column string, most int) ([]SortedRun, bool, error) {
 	files := make([]SortedFile, len(s.files))
 	for i, file := range s.files {
 		if len(file.sortedBy) == 0 || file.sortedBy[0] != column {
-			return nil, false
+			return nil, false, nil
 		}
 		f := SortedFile{Ordinal: i, Bounded: len(file.batches) > 0}
 		for _, rec := range file.batches {
@@ -215,7 +215,8 @@ func (s *memorySnapshot) SortedRuns(column string, most int) ([]SortedRun, bool)
 		}
 		files[i] = f
 	}
-	return JoinRuns(files, most)
+	runs, ok := JoinRuns(files, most)
+	return runs, ok, nil
 }
 
 // NoNulls implements NullCounter.

@@ -1,12 +1,14 @@
 package store
 
+import "context"
+
 // A Sorted is a snapshot that knows of files whose rows are in order.
 type Sorted interface {
 	Snapshot
 	// SortedRuns puts all files of the table into at most so many runs by a column; false if that is not possible, or a
-	// file was not declared to be in order (see Write.SortedBy). Whoever relies on the order has to check it: the
-	// declaration is its writer's, and nobody has looked at the rows.
-	SortedRuns(column string, most int) ([]SortedRun, bool)
+	// file neither was declared to be in order (see Write.SortedBy) nor looks like it. Whoever relies on the order has to
+	// check it: nobody has looked at the rows.
+	SortedRuns(ctx context.Context, column string, most int) ([]SortedRun, bool, error)
 }
 
 // A SortedRun is files whose rows ascend by a column when the files are read one after the other. Their ordinals ascend too.

@@ -53,11 +53,23 @@ func (s *snapshot) Divide(ctx context.Context, column string, shards int) (*stor
 
 // largePages returns the bounds of the pages of the large files; nil if one of these does not tell.
 func (s *snapshot) largePages(ctx context.Context, column string) ([]columnar.PageBounds, error) {
-	files := s.largeFiles()
-	if s.Partition(column) {
-		return nil, nil
+	found, err := s.pagesOf(ctx, s.largeFiles(), column)
+	var pages []columnar.PageBounds
+	for _, p := range found {
+		if p == nil {
+			return nil, err
+		}
+		pages = append(pages, p...)
 	}
+	return pages, err
+}
+
+// pagesOf returns the bounds of the pages of each of several files; nil for one that does not tell.
+func (s *snapshot) pagesOf(ctx context.Context, files []*delta.File, column string) ([][]columnar.PageBounds, error) {
 	found := make([][]columnar.PageBounds, len(files))
+	if s.Partition(column) {
+		return found, nil
+	}
 	open, ctx := errgroup.WithContext(ctx)
 	open.SetLimit(dividedAtOnce)
 	for i, f := range files {
@@ -71,17 +83,7 @@ func (s *snapshot) largePages(ctx context.Context, column string) ([]columnar.Pa
 			return d.explain(s, err)
 		})
 	}
-	if err := open.Wait(); err != nil {
-		return nil, err
-	}
-	var pages []columnar.PageBounds
-	for _, p := range found {
-		if p == nil {
-			return nil, nil
-		}
-		pages = append(pages, p...)
-	}
-	return pages, nil
+	return found, open.Wait()
 }
 
 // largeFiles are the files that hold most of the rows.

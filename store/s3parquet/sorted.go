@@ -1,9 +1,13 @@
 package s3parquet
 
 import (
+	"context"
+	"slices"
+
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/store"
+	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/columnar"
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/delta"
 )
 
@@ -12,21 +16,54 @@ var (
 	_ store.NullCounter = (*snapshot)(nil)
 )
 
-// SortedRuns implements store.Sorted, by the tags and statistics in the log.
-func (s *snapshot) SortedRuns(column string, most int) ([]store.SortedRun, bool) {
+const (
+	// maxUndeclared is of how many files that nobody declared to be sorted the pages are looked up.
+	maxUndeclared = dividedAtOnce
+	// undeclaredRows is how many rows these files have at least together, or it would not pay.
+	undeclaredRows = 100_000
+)
+
+// SortedRuns implements store.Sorted, by the tags and statistics in the log. Of a few large files without a tag, such as other
+// writers leave, it looks whether one page begins where another ends.
+func (s *snapshot) SortedRuns(ctx context.Context, column string, most int) ([]store.SortedRun, bool, error) {
 	files := make([]store.SortedFile, len(s.Files))
+	var undeclared []*delta.File
+	rows := int64(0)
 	for i, f := range s.Files {
-		by := sortedBy(f)
-		rows := f.ParseStats().NumRecords
-		if rows == nil || len(by) == 0 || by[0] != column {
-			return nil, false
+		n := f.ParseStats().NumRecords
+		if n == nil {
+			return nil, false, nil
 		}
-		files[i] = store.SortedFile{Ordinal: i, Rows: *rows}
+		files[i] = store.SortedFile{Ordinal: i, Rows: *n}
 		if low, high, nulls, ok := s.bounds(f, column); ok && !nulls {
 			files[i].Low, files[i].High, files[i].Bounded = low, high, true
 		}
+		if by := sortedBy(f); len(by) == 0 || by[0] != column {
+			undeclared = append(undeclared, f)
+			rows += *n
+		}
 	}
-	return store.JoinRuns(files, most)
+	if len(undeclared) > 0 {
+		if len(undeclared) > maxUndeclared || rows < undeclaredRows {
+			return nil, false, nil
+		}
+		pages, err := s.pagesOf(ctx, undeclared, column)
+		if err != nil || slices.ContainsFunc(pages, overlapping) {
+			return nil, false, err
+		}
+	}
+	runs, ok := store.JoinRuns(files, most)
+	return runs, ok, nil
+}
+
+// overlapping reports whether a page does not begin where the one before it ends, or where it does is not known.
+func overlapping(pages []columnar.PageBounds) bool {
+	for i := 1; i < len(pages); i++ {
+		if pages[i].Min < pages[i-1].Max {
+			return true
+		}
+	}
+	return pages == nil
 }
 
 // bounds returns bounds of a column of a file in the form of store.OrderedValue, and whether it may have nulls, as far as the

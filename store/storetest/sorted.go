@@ -33,7 +33,15 @@ func sortedRuns(t *testing.T, s store.Store) {
 	if !ok {
 		t.Skip("the store knows of no order")
 	}
-	if _, ok := snap.SortedRuns("n", 9); ok {
+	runsOf := func(column string, most int) ([]store.SortedRun, bool) {
+		t.Helper()
+		runs, ok, err := snapshot(t, s).(store.Sorted).SortedRuns(context.Background(), column, most)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return runs, ok
+	}
+	if _, ok := runsOf("n", 9); ok {
 		t.Error("rows are said to be sorted by another column")
 	}
 	write("id", 1, 99)
@@ -41,7 +49,7 @@ func sortedRuns(t *testing.T, s store.Store) {
 	write("id", 41, 60)
 	write("id", 2, 3)
 	snap = snapshot(t, s).(store.Sorted)
-	runs, ok := snap.SortedRuns("id", 3)
+	runs, ok := runsOf("id", 3)
 	if !ok {
 		t.Fatal("the files are no runs")
 	}
@@ -62,11 +70,11 @@ func sortedRuns(t *testing.T, s store.Store) {
 	if slices.Sort(files); !slices.Equal(files, []int{0, 1, 2, 3, 4}) {
 		t.Errorf("the runs have files %v", files)
 	}
-	if _, ok := snap.SortedRuns("id", 2); ok {
+	if _, ok := runsOf("id", 2); ok {
 		t.Error("there are more than 2 runs")
 	}
 	write("", 7)
-	if _, ok := snapshot(t, s).(store.Sorted).SortedRuns("id", 9); ok {
+	if _, ok := runsOf("id", 9); ok {
 		t.Error("a file was not declared to be sorted")
 	}
 }
