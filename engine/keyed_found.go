@@ -238,9 +238,9 @@ type placer struct {
 }
 
 func (p *placer) ref(ordinal uint64) store.RowRef {
-	for s := p.spans; s[p.span].first > ordinal || p.span+1 < len(s) && s[p.span+1].first <= ordinal; {
+	s := p.spans
+	if s[p.span].first > ordinal || p.span+1 < len(s) && s[p.span+1].first <= ordinal {
 		p.span = sort.Search(len(s), func(i int) bool { return s[i].first > ordinal }) - 1
 	}
-	s := p.spans[p.span]
-	return s.ref + store.RowRef(ordinal-s.first)
+	return s[p.span].ref + store.RowRef(ordinal-s[p.span].first)
 }
