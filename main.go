@@ -176,6 +176,7 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	defer p.killAtSecondSignal()()
 	o := options(e, f)
 	var results Results
+	var unready error
 	opts := &pipes.Options{
 		Params: pipes.AnyParams{pipesParams(), p.bootstrap},
 		Log:    e.Log.Handler(), Signals: stopSignals(), Grace: o.withDefaults().Grace + time.Minute,
@@ -183,6 +184,9 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	}
 	opts.Context, opts.Messages = channel(e.Config.Pipes.Channel)
 	err := pipes.Run(ctx, opts, func(ctx context.Context, s *pipes.Session) error {
+		if unready = e.Connect(ctx); unready != nil {
+			return unready
+		}
 		steps, err := p.choose(s, e, f)
 		if err != nil {
 			return err
@@ -193,6 +197,9 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 	if errors.Is(err, pipes.ErrElsewhere) {
 		err = setupf("%w; if it is S3, DBFS or a volume, say so: [ext.metaxy_pipes] pipes_channel = \"s3\" (or \"dbfs\", "+
 			"\"volumes\"), or METAXY_EXT__METAXY_PIPES__PIPES_CHANNEL", err)
+	}
+	if unready != nil && exitCode(ctx, err) != cli.ExitInterrupted {
+		return err // nothing was begun that a summary could be of
 	}
 	if err != nil { // before the summary, which is the last line
 		fmt.Fprintln(e.Stderr, "error:", printable(err.Error()))

@@ -80,26 +80,50 @@ func (a *app) runSamples(ctx context.Context, log *slog.Logger, args []string, i
 	if err := in.check(); err != nil {
 		return err
 	}
-	e, err := a.open(ctx, log)
+	e, src, err := a.openGraph(log)
 	if err != nil {
 		return err
 	}
-	defer closing(e.Store, &err)
-	for _, key := range in.Features {
-		if _, err := e.Graph.Lookup(key); err != nil {
-			return err
-		}
+	if err := in.lookup(e); err != nil {
+		return err
 	}
 	if err := in.defaults(e.Config.Pipes); err != nil {
 		return err
 	}
+	e.connect = func(ctx context.Context) error {
+		if err := a.connect(ctx, e, src); err != nil {
+			return err
+		}
+		return in.lookup(e)
+	}
+	defer func() {
+		if e.Store != nil {
+			closing(e.Store, &err)
+		}
+	}()
 	err = a.program.Run(ctx, e, in.RunFlags)
+	if e.Store == nil {
+		return err
+	}
 	for _, key := range in.Features {
 		if f, lookupErr := e.Graph.Lookup(key); lookupErr == nil {
 			err = e.missingTable(ctx, err, f)
 		}
 	}
 	return err
+}
+
+// lookup refuses features that the graph does not have, once it is there.
+func (in *runInput) lookup(e *Env) error {
+	if e.Graph == nil {
+		return nil
+	}
+	for _, key := range in.Features {
+		if _, err := e.Graph.Lookup(key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // check refuses flags that make no sense.

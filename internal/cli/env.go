@@ -18,15 +18,23 @@ func (a *app) open(ctx context.Context, log *slog.Logger) (*Env, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, h, err := a.openStore(ctx, e)
-	if err != nil {
-		return nil, e.explainLocate(src, err)
-	}
-	e.Store, e.StoreInfo = st, a.storeInfo(e.Config, st)
-	if err := e.ask(ctx, st, h, src); err != nil {
-		return nil, errors.Join(err, st.Close())
+	if err := a.connect(ctx, e, src); err != nil {
+		return nil, err
 	}
 	return e, nil
+}
+
+// connect opens the store, and completes what only the store may know: the graph, and how its rows are hashed.
+func (a *app) connect(ctx context.Context, e *Env, src *source) error {
+	st, h, err := a.openStore(ctx, e)
+	if err != nil {
+		return e.explainLocate(src, err)
+	}
+	if err := e.ask(ctx, st, h, src); err != nil {
+		return errors.Join(err, st.Close())
+	}
+	e.Store, e.StoreInfo = st, a.storeInfo(e.Config, st)
+	return nil
 }
 
 // openGraph makes an Env without a store. Its graph is nil if it needs one; else its versions are those that the

@@ -31,7 +31,7 @@ type Program struct {
 	// Tell passes what a command found out to the Dagster step that launched it, as a custom message, or else its error; nil
 	// tells nobody. Without Dagster it does nothing.
 	Tell func(ctx context.Context, payload any, failed error) error
-	// Run is the run command; nil makes it an error.
+	// Run is the run command, which connects the Env; nil makes it an error.
 	Run func(ctx context.Context, e *Env, f RunFlags) error
 }
 
@@ -39,9 +39,10 @@ type Program struct {
 type Env struct {
 	// Config is the configuration; never nil, zero when there is no file.
 	Config *config.Config
-	// Graph is the features, with versions as the store's hashing asks for.
+	// Graph is the features, with versions as the store's hashing asks for; before Connect, as the configuration does, and nil
+	// if they are in the store.
 	Graph *feature.Graph
-	// Store is the open store; the command line closes it after the command.
+	// Store is the open store; the command line closes it after the command. Nil before Connect.
 	Store store.Store
 	// StoreInfo says which store that is.
 	StoreInfo StoreInfo
@@ -53,10 +54,15 @@ type Env struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
 
+	connect func(ctx context.Context) error // of a run
 	jsonLog bool
 	// MemoryLimit is how many bytes of memory the command is to stay within.
 	MemoryLimit int64
 }
+
+// Connect opens the store of a run, and completes what only the store may know: the graph, and how its rows are hashed. On a
+// distant store that takes several round trips, so that a run says before that it has begun. After an error there is no store.
+func (e *Env) Connect(ctx context.Context) error { return e.connect(ctx) }
 
 // RunFlags are the flags of the run command, with the configuration's defaults filled in.
 type RunFlags struct {
