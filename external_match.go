@@ -9,6 +9,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/metaxy-pipes/metaxy-pipes/internal/samplekey"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // An object is one result row in JSON, which gets its column types when it is stored.
@@ -77,6 +78,15 @@ func group(of []int, rows [][]int) {
 	}
 }
 
+// passedOn reports whether rows have the very id columns of the batch, so that each belongs to the sample of the row with its
+// number.
+func (r relation) passedOn(b *Batch, rows arrow.RecordBatch) bool {
+	return !slices.ContainsFunc(r.keys, func(name string) bool {
+		sent := column(b.Rows, name)
+		return sent == nil || !store.Same(sent, column(rows, name))
+	})
+}
+
 // owners returns the sample of each row of an answer.
 func (r relation) owners(b *Batch, a answer) ([]int, error) {
 	if a.of != nil {
@@ -88,6 +98,14 @@ func (r relation) owners(b *Batch, a answer) ([]int, error) {
 		return nil, fmt.Errorf("the processor's rows: %w", err)
 	}
 	of := make([]int, a.rows.NumRows())
+	if r.passedOn(b, a.rows) {
+		for s := range b.samples {
+			for row := b.first[s]; row < b.first[s+1]; row++ {
+				of[row] = s
+			}
+		}
+		return of, nil
+	}
 	for row := range of {
 		key, ok := keys.Bytes(row)
 		if !ok {

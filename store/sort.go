@@ -17,19 +17,30 @@ type RowAt struct {
 // SortRows brings rows into ascending order of the columns, as Write.SortedBy declares it, and returns the columns that
 // they are sorted by: none, and the rows as they were, if a column is missing or of a type without a declared order.
 func SortRows(rec arrow.RecordBatch, by []string) (arrow.RecordBatch, []string, error) {
-	order, ok := SortOrder([]arrow.RecordBatch{rec}, by)
-	if !ok {
+	compare := RowComparer([]arrow.RecordBatch{rec}, by)
+	if compare == nil {
 		return rec, nil, nil
 	}
+	if ascending(int(rec.NumRows()), compare) {
+		return rec, by, nil
+	}
+	order, _ := SortOrder([]arrow.RecordBatch{rec}, by)
 	rows := make([]int, len(order))
 	for i, at := range order {
 		rows[i] = int(at.Row)
 	}
-	if slices.IsSorted(rows) {
-		return rec, by, nil
-	}
 	rec, err := Take(rec, rows)
 	return rec, by, err
+}
+
+// ascending reports whether n rows of a single batch are in order.
+func ascending(n int, compare func(a, b RowAt) int) bool {
+	for i := 1; i < n; i++ {
+		if compare(RowAt{Row: uint32(i - 1)}, RowAt{Row: uint32(i)}) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // SortOrder returns the rows of all batches in ascending order of the columns; rows that are equal keep their order. It
