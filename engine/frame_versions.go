@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -10,6 +11,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow/memory"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
+	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
 // A versionArrays is the computed versions of the rows of a frame.
@@ -32,7 +34,13 @@ func (r *frameReader) compute(parts []sourceRows, n int) (versionArrays, error) 
 			return versionArrays{}, err
 		}
 	}
-	return computeVersions(r.versions, r.hashing, sources, n)
+	out, err := computeVersions(r.versions, r.hashing, sources, n)
+	_, given := r.sources[0].(*samples)
+	if err == nil && !given && out.sample.NullN() > 0 { // samples that parents make are in an increment only if they have versions
+		return versionArrays{}, fmt.Errorf("%w: a parent has no version of a field that is needed, where its statistics say that "+
+			"there are no nulls", store.ErrCorrupt)
+	}
+	return out, err
 }
 
 // computeVersions makes the versions of n rows of the sources' texts.

@@ -174,3 +174,39 @@ func TestMarkedRows(t *testing.T) {
 		}
 	}
 }
+
+// A sureReader has tables whose statistics say that there are no nulls, whatever is in them.
+type sureReader struct{ store.Reader }
+
+type sureSnapshot struct{ store.Snapshot }
+
+func (r sureReader) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, error) {
+	snap, err := r.Reader.Snapshot(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return sureSnapshot{snap}, nil
+}
+
+func (sureSnapshot) NoNulls(string, []string) bool { return true }
+
+// A sample that has no version, because a table's statistics are wrong, is refused and not computed.
+func TestWrongNullCounts(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, xy("a"), xy("b", feature.Dep{Feature: "a"}))
+	s.root("a", "1 p -")
+	if inc := s.resolve("b"); inc.Unresolvable() != 1 || inc.Count(New) != 0 {
+		t.Fatalf("%d samples are unresolvable, %d new", inc.Unresolvable(), inc.Count(New))
+	}
+	inc, err := Resolve(t.Context(), sureReader{s.store}, s.feature("b"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range inc.Batches(t.Context(), New, nil, 0) {
+		if !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("the rows gave %v", err)
+		}
+		return
+	}
+	t.Error("there are no rows")
+}
