@@ -98,6 +98,7 @@ interop: .venv/.done ## random projects on one store with real Metaxy, for SECON
 bench: .venv/.done .tools/bin/.done build ## resolve of ROWS (1000000) samples by us and by real Metaxy on the same files, as ratios
 	go build -o bin/bench-generate ./bench/generate
 	$(PYTHON) bench/resolve.py --rows $(or $(ROWS),1000000)
+	$(PYTHON) bench/wide_tables.py
 	$(PYTHON) bench/s3.py --rows $(or $(ROWS),1000000)
 	$(PYTHON) bench/runner.py
 	$(PYTHON) bench/commits.py

@@ -1,4 +1,4 @@
-"""The two graphs of Metaxy's paper, for real Metaxy and, as features.json, for metaxy-pipes."""
+"""The two graphs of Metaxy's paper, and one whose tables have many columns, for real Metaxy and, as features.json, for metaxy-pipes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import metaxy as mx
 
 SIMPLE = ("simple/root", "simple/leaf")
 WIDE = ("wide/left", "wide/right", "wide/leaf")
+MEDIA = ("media/clip", "media/crop")
 
 
 def specs(name: str) -> list[mx.FeatureSpec]:
-    """The specs of one graph: `simple` (a root of two fields, a leaf of one) or `wide` (two roots of four, a leaf of two)."""
-    if name == "simple":
-        root, leaf = SIMPLE
+    """The specs of one graph: `simple` (a root of two fields, a leaf of one) or `wide` (two roots of four, a leaf of two),
+    or `media`, which is as simple and has other columns."""
+    if name in ("simple", "media"):
+        root, leaf = SIMPLE if name == "simple" else MEDIA
         return [
             mx.FeatureSpec(key=root, id_columns=["sample_uid"], fields=["audio", "frames"]),
             mx.FeatureSpec(key=leaf, id_columns=["sample_uid"], deps=[mx.FeatureDep(feature=root)], fields=["text"]),

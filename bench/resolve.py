@@ -27,7 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BINARY = HERE.parent / "bin" / "metaxy-pipes"
 GENERATE = HERE.parent / "bin" / "bench-generate"
-LEAF = {"simple": "simple/leaf", "wide": "wide/leaf"}
+LEAF = {"simple": "simple/leaf", "wide": "wide/leaf", "media": "media/crop"}
 
 
 @dataclass
@@ -74,9 +74,9 @@ def best(costs: list[Cost]) -> Cost:
     return Cost(min(c.wall for c in costs), min(c.cpu for c in costs), min(c.memory for c in costs), costs[0].read, costs[0].counts, costs[0].requests)
 
 
-def ours(graph: str, store: Path, *flags: str) -> Cost:
+def ours(graph: str, store: Path, *flags: str, columns: str = "path") -> Cost:
     command = [str(BINARY), "resolve", LEAF[graph], "--config", "metaxy.toml", "--features", "features.json"]
-    return measure([*command, "--columns", "path", "--format", "parquet", "--stats", *flags], store)
+    return measure([*command, "--columns", columns, "--format", "parquet", "--stats", *flags], store)
 
 
 def theirs(graph: str, store: Path, *flags: str) -> Cost:
@@ -162,13 +162,15 @@ def main() -> None:
     parser.add_argument("--files", nargs="+", default=["metaxy", "sorted"], choices=["metaxy", "sorted", "shuffled"])
     parser.add_argument("--ours-only", action="store_true", help="without Metaxy, which needs 1 GiB for each million samples")
     parser.add_argument("--skip-changed", action="store_true", help="only resolves that look at all rows")
+    parser.add_argument("--only-changed", action="store_true", help="only resolves of what is recorded as settled, which are ours alone")
     args = parser.parse_args()
     if args.ours_only:
         args.files = [f for f in args.files if f != "metaxy"] or ["sorted"]
     print(f"resolve of {args.rows:,} samples, best of {args.runs} runs, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(f"{'':44} {'seconds':>8} {'CPU s':>8} {'peak MiB':>9} {'MiB read':>9}   counts")
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
-        full(args, Path(folder))
+        if not args.only_changed:
+            full(args, Path(folder))
         if not args.skip_changed:
             changed(args, Path(folder))
 

@@ -22,7 +22,7 @@ func (f *File) readIndexes(spans []span) ([][]byte, error) {
 			missing = append(missing, s)
 		}
 	}
-	merged := mergeSpans(missing)
+	merged := mergeSpans(missing, mergeSize)
 	var g errgroup.Group
 	for _, b := range merged {
 		b.keep = keepEnd

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// leastGap is how many unneeded bytes a read takes along rather than being two reads, and mergeGap how many one does of
-	// which they are a gapShare.
+	// leastGap is how many unneeded bytes a read takes along rather than being two reads, and mergeGap how many it does as
+	// long as all of them are a gapShare of those that are needed.
 	leastGap = 16 << 10
 	mergeGap = 128 << 10
 	gapShare = 4
@@ -157,7 +157,7 @@ func planInputs(r *parts, leaves [][]span, budget int64, reads *readAhead) []*in
 			inputs[i].blocks = append(inputs[i].blocks, b)
 		}
 	}
-	merged := mergeSpans(missing)
+	merged := mergeSpans(missing, mergeSize)
 	if total <= keptRead {
 		for _, b := range merged {
 			b.keep = keepPages
@@ -188,36 +188,36 @@ func (b *block) partOf(merged []*block) {
 	b.from = merged[i]
 }
 
-// mergeSpans joins spans between which little lies.
-func mergeSpans(spans []span) []*block {
+// mergeSpans joins spans between which little lies, up to a size.
+func mergeSpans(spans []span, size int64) []*block {
 	slices.SortFunc(spans, func(a, b span) int { return int(min(max(a.off-b.off, -1), 1)) })
 	var merged []*block
+	spare := int64(0) // how many unneeded bytes the last one may yet take along
 	for _, s := range spans {
 		if n := len(merged); n > 0 {
 			last := merged[n-1]
-			gap := max(leastGap, min(mergeGap, (last.end-last.off)/gapShare))
-			if s.off < last.end || s.off-last.end <= gap && s.end-last.off <= mergeSize {
+			gap := max(0, s.off-last.end)
+			near := gap <= leastGap || gap <= min(mergeGap, spare)
+			if s.off < last.end || near && s.end-last.off <= size {
+				spare += max(0, s.end-max(s.off, last.end))/gapShare - gap
 				last.end = max(last.end, s.end)
 				continue
 			}
 		}
 		merged = append(merged, &block{span: s})
+		spare = (s.end - s.off) / gapShare
 	}
 	return merged
 }
 
 // windows cuts spans into blocks of bounded size, and joins the small ones between which little lies.
 func windows(spans []span, size int64) []*block {
-	var blocks []*block
+	var cut []span
 	for _, s := range spans {
-		if n := len(blocks); n > 0 && s.off-blocks[n-1].end <= mergeGap && s.end-blocks[n-1].off <= size {
-			blocks[n-1].end = s.end
-			continue
-		}
 		for ; s.end-s.off > size; s.off += size {
-			blocks = append(blocks, &block{span: span{s.off, s.off + size}})
+			cut = append(cut, span{s.off, s.off + size})
 		}
-		blocks = append(blocks, &block{span: s})
+		cut = append(cut, s)
 	}
-	return blocks
+	return mergeSpans(cut, size)
 }
