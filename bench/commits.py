@@ -2,7 +2,7 @@
 
 A root feature gets its rows in COMMITS commits, and in another store the same rows, with the same times, sorted in one file. The
 resolve of a leaf over both is compared, before and after `optimize`: the best of the runs, which take turns. Requests and
-bytes are what --stats says.
+bytes are what --stats says. The checkpoints that the commits leave are counted too.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def main() -> None:
             wall, _, _ = timed([program, kind, folder / kind, str(args.rows), str(args.commits)], folder)
             if kind == "many":
                 print(f"{args.commits:,} commits of {args.rows // args.commits} rows: {args.commits / wall:.0f} commits/s")
+        checkpoints = [p.stat().st_size for p in (folder / "many" / "video.delta" / "_delta_log").glob("*.checkpoint.parquet")]
+        print(f"checkpoints: {len(checkpoints)}, {sum(checkpoints) / 1e6:.0f} MB; the largest {max(checkpoints) / 1e6:.1f} MB")
         shutil.copytree(folder / "many", folder / "optimized")
         wall, cpu, _ = timed([BINARY, "optimize", "video", "--features", "features.json", "--store", "./optimized"], folder)
         print(f"optimize: {wall:.2f} s, {cpu:.2f} s of CPU")
