@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import signal
 import socket
 import subprocess
-import zlib
 from pathlib import Path
 
 import pytest
 from conftest import Project
+from test_unreported import encoded
 
 FEATURES = [
     {"key": "video", "id_columns": ["id"], "fields": ["default"]},
@@ -19,15 +18,10 @@ FEATURES = [
 ]
 
 
-def encode(value: object) -> str:
-    """A bootstrap payload of Dagster Pipes."""
-    return base64.b64encode(zlib.compress(json.dumps(value).encode())).decode()
-
-
 def launched(messages: Path) -> dict[str, str]:
     """What the environment of a process has that Dagster launches, whose messages go to a file."""
     context = {"asset_keys": ["video/crop"], "run_id": "r", "extras": {}}
-    return {"DAGSTER_PIPES_CONTEXT": encode({"data": context}), "DAGSTER_PIPES_MESSAGES": encode({"path": str(messages)})}
+    return {"DAGSTER_PIPES_CONTEXT": encoded({"data": context}), "DAGSTER_PIPES_MESSAGES": encoded({"path": str(messages)})}
 
 
 def methods(messages: Path) -> list[str]:
