@@ -154,26 +154,6 @@ func (s brokenSnapshot) Fetch(ctx context.Context, rows []store.RowRef, columns 
 	return s.Snapshot.Fetch(ctx, rows, columns)
 }
 
-// Scan gives half of a batch and no more once rows have been fetched; until then it is the resolve that reads.
-func (s brokenSnapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batch, error] {
-	if s.ok.Load() == fetchesThatWork {
-		return s.Snapshot.Scan(ctx, q)
-	}
-	return func(yield func(store.Batch, error) bool) {
-		for b, err := range s.Snapshot.Scan(ctx, q) {
-			if err == nil {
-				b.RecordBatch = b.NewSlice(0, b.NumRows()/2)
-			}
-			if yield(b, err) {
-				yield(store.Batch{}, errStorage)
-			}
-			return
-		}
-	}
-}
-
-const fetchesThatWork = 2
-
 // TestReadingBreaksOff fails to read a later part of the increment while earlier ones are being computed.
 func TestReadingBreaksOff(t *testing.T) {
 	t.Parallel()
@@ -181,7 +161,7 @@ func TestReadingBreaksOff(t *testing.T) {
 		ts := newTables(t, graph)
 		ts.videos("1", numbered(manyRows)...)
 		ok := new(atomic.Int64)
-		ok.Store(fetchesThatWork)
+		ok.Store(2)
 		done := new(atomic.Int64)
 		s := ts.step("video/crop", cropper(func(ctx context.Context, id string) error {
 			defer done.Add(1)

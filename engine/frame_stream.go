@@ -35,22 +35,29 @@ func (p *part) stream(ctx context.Context, from int, last arrow.RecordBatch) str
 	if int64(batchBytes(last)) > streamRowBytes*last.NumRows() || !p.inOrder(p.rows.slice(from, min(all, from+streamSample))) {
 		return nil
 	}
-	var queries []store.Query
-	for s := range p.reader.sources {
-		q := store.Query{Columns: p.reader.columnsOf(s), ReadAhead: streamAhead}
-		if len(q.Columns) > 0 {
-			snap, ok := p.reader.sources[s].(store.Snapshot)
-			if !ok || int64(all-from) < snap.RowsHint()/streamShare {
-				return nil
-			}
+	for s, source := range p.reader.sources {
+		snap, ok := source.(store.Snapshot)
+		if ok && len(p.reader.columnsOf(s)) > 0 && int64(all-from) < snap.RowsHint()/streamShare {
+			return nil
 		}
-		queries = append(queries, q)
 	}
-	out := make(streams, len(queries))
-	for s, q := range queries {
-		if len(q.Columns) > 0 {
-			out[s] = newRowStream(p.reader.sources[s].(store.Snapshot).Scan(ctx, q))
+	return p.pass(ctx)
+}
+
+// pass starts the pass; nil if something is read of what is no table.
+func (p *part) pass(ctx context.Context) streams {
+	out := make(streams, len(p.reader.sources))
+	for s, source := range p.reader.sources {
+		q := store.Query{Columns: p.reader.columnsOf(s), ReadAhead: streamAhead}
+		if len(q.Columns) == 0 {
+			continue
 		}
+		snap, ok := source.(store.Snapshot)
+		if !ok {
+			out.close()
+			return nil
+		}
+		out[s] = newRowStream(snap.Scan(ctx, q))
 	}
 	return out
 }

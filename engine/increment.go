@@ -130,9 +130,12 @@ func (p *part) chunks(ctx context.Context, limit int) iter.Seq2[arrow.RecordBatc
 		read := make(chan chunkRead)
 		go func() {
 			defer close(read)
-			pass := p.stream(ctx, rows, first)
-			defer pass.close()
-			for from, n := rows, nextChunk(rows, first); from < all && ctx.Err() == nil; {
+			var pass streams
+			defer func() { pass.close() }()
+			for from, n, last := rows, nextChunk(rows, first), first; from < all && ctx.Err() == nil; {
+				if n >= streamRows && last != nil {
+					pass, last = p.stream(ctx, from, last), nil // once; who wants a few rows only has got them by now
+				}
 				if pass != nil {
 					n = min(n, streamRows)
 				}
@@ -142,6 +145,9 @@ func (p *part) chunks(ctx context.Context, limit int) iter.Seq2[arrow.RecordBatc
 					return
 				}
 				from, n = from+int(rec.NumRows()), nextChunk(n, rec)
+				if last != nil {
+					last = rec
+				}
 			}
 		}()
 		defer func() { // also when the caller stops early
