@@ -21,8 +21,11 @@ const (
 	maxRuns = 32
 	// windowRows is how many rows a window has at least, but the last one. What is known of them fits the cache of a core.
 	windowRows = 8 << 10
-	// maxHeldRows is how many rows of a run may wait for a window to end.
-	maxHeldRows = 1 << 20
+	// maxHeldRows is how many rows may wait for a window to end, beside the two last pieces of each run: so many share one
+	// first id.
+	maxHeldRows = 1 << 18
+	// heldRowBytes is what a row that waits may take of the memory.
+	heldRowBytes = 1 << 10
 )
 
 // A merge resolves tables whose files are sorted by the first id, without partitions: where the runs of all tables are
@@ -37,9 +40,11 @@ const (
 // If the feature's own table alone is in no order, as Metaxy leaves it, only the parents are merged; see resolveBeside.
 type merge struct {
 	*keyed
-	runs       []*mergeRun
-	beside     bool // the target is in no order
-	windowRows int  // the least of a window
+	runs   []*mergeRun
+	beside bool // the target is in no order
+
+	windowRows  int // see the constants
+	maxHeldRows int
 }
 
 // A mergeRun is a sorted run of a table that is being read.
@@ -63,7 +68,10 @@ type windowPart struct {
 
 // newMerge returns nil if the parents' tables are not known to be sorted, or consist of too many runs.
 func newMerge(ctx context.Context, k *keyed) (*merge, error) {
-	m := &merge{keyed: k, windowRows: windowRows}
+	m := &merge{keyed: k, windowRows: windowRows, maxHeldRows: maxHeldRows}
+	if limit := k.plan.options.MemoryLimit; limit > 0 {
+		m.maxHeldRows = int(min(maxHeldRows, limit/heldRowBytes))
+	}
 	column := k.rangeColumn()
 	for _, t := range k.tables {
 		var runs []store.SortedRun
@@ -203,7 +211,20 @@ func (m *merge) cut(ctx context.Context, out chan<- window) error {
 		if err := behind.readOn(ctx); err != nil {
 			return err
 		}
+		if held := m.heldRows(); held > m.maxHeldRows {
+			return fmt.Errorf("%w: more than %d rows have to be seen together", errUnordered, m.maxHeldRows)
+		}
 	}
+}
+
+// heldRows is how many rows wait, beside the two last pieces of each run.
+func (m *merge) heldRows() (n int) {
+	for _, r := range m.runs {
+		for _, p := range r.held[:max(0, len(r.held)-2)] {
+			n += p.n
+		}
+	}
+	return n
 }
 
 // behind is the run that has reached the least value; nil if all have ended.
@@ -260,13 +281,6 @@ func (r *mergeRun) readOn(ctx context.Context) error {
 		r.last, r.held = p, append(r.held, p)
 	case <-ctx.Done():
 		return ctx.Err()
-	}
-	held := 0
-	for _, p := range r.held {
-		held += p.n
-	}
-	if held > maxHeldRows {
-		return fmt.Errorf("%w: more than %d rows of table %q have to be seen together", errUnordered, maxHeldRows, r.table.scan.key)
 	}
 	return nil
 }

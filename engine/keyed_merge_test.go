@@ -3,8 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -152,8 +154,44 @@ func refsOf(inc *Increment, s Status) (refs []store.RowRef) {
 	return refs
 }
 
-// Rows of one first id that are more than a window may hold, and files that have more rows than was said, go through partitions.
-func TestMergeGivesUp(t *testing.T) {
+// Rows of one first id that are too many for a window go through partitions.
+func TestMergeOfOneFirstID(t *testing.T) {
+	t.Parallel()
+	by := feature.Spec{Key: "a", IDColumns: []string{"id", "n"}, Fields: []feature.Field{{Key: "x"}}}
+	child := feature.Spec{Key: "b", IDColumns: by.IDColumns, Fields: by.Fields, Deps: []feature.Dep{{Feature: "a"}}}
+	s := newScene(t, by, child)
+	const rows = 200
+	for n := range rows {
+		rec, err := Seal(s.feature("a"), s.rows("id:string n:int64 metaxy_provenance_by_field:struct<x:string>",
+			fmt.Sprintf(`{"id":"same","n":%d,"metaxy_provenance_by_field":{"x":"1"}}`, n)), Stamp{Now: time.UnixMicro(1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.store.Append(t.Context(), "a", store.Write{Rows: batches(rec), SortedBy: by.IDColumns}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for most, want := range map[int]error{rows: nil, rows / 2: errUnordered} {
+		p, err := prepare(t.Context(), s.store, s.feature("b"), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := newMerge(t.Context(), newKeyed(p))
+		if m == nil || err != nil {
+			t.Fatalf("there is no merge: %v", err)
+		}
+		m.maxHeldRows = most
+		if _, err := m.resolve(t.Context()); !errors.Is(err, want) {
+			t.Errorf("with %d rows held: %v, want %v", most, err, want)
+		}
+	}
+	if inc := s.resolve("b"); inc.Count(New) != rows {
+		t.Errorf("%d samples are new, want %d", inc.Count(New), rows)
+	}
+}
+
+// Rows are numbered in the order of their files, and one that a file should not have is found out.
+func TestNumbersOfRows(t *testing.T) {
 	t.Parallel()
 	table := &keyedTable{scan: &tableScan{key: "a"}}
 	if !table.numberFiles([]store.SortedRun{{{Ordinal: 1, Rows: 5}}, {{Ordinal: 0, Rows: 3}}}) {
@@ -170,17 +208,5 @@ func TestMergeGivesUp(t *testing.T) {
 		if got, ok := table.ordinalOf(c.ref); ok != c.ok || ok && got != c.want {
 			t.Errorf("row %d of file %d has number %d, %v; want %d, %v", c.ref.Row(), c.ref.File(), got, ok, c.want, c.ok)
 		}
-	}
-	run := &mergeRun{table: table, pieces: make(chan *piece, 2)}
-	run.pieces <- &piece{n: maxHeldRows}
-	if err := run.readOn(context.Background()); err != nil {
-		t.Fatalf("as many rows as may be held: %v", err)
-	}
-	order := keyColumn{cells{fixed: []int64{1}}, 'i'}
-	run.last.order, run.last.n = order, 1
-	run.held = append(run.held, &piece{n: maxHeldRows})
-	run.pieces <- &piece{n: 1, order: order}
-	if err := run.readOn(context.Background()); !errors.Is(err, errUnordered) {
-		t.Errorf("one more: %v", err)
 	}
 }
