@@ -60,7 +60,7 @@ func (d *keyedDecider) sumInto(out *Digest) {
 		sample := d.samples[at : at+d.stride]
 		if p, live := row(sample, 0); live {
 			hash := d.values[sample[3]+1:]
-			out.add(uint128(hash[0], hash[1]), d.tables[0].times.times[p.time()])
+			out.add(uint128(hash[0], hash[1]), d.tables[0].times.at(p.time()))
 		}
 	}
 }

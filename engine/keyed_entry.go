@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 )
 
 // An entry is what remains of a row: words in a partition.
@@ -50,12 +51,15 @@ func (p place) time() uint32    { return uint32(p>>ordinalBits) & (1<<timeBits -
 func (p place) table() int      { return int(p>>(ordinalBits+timeBits)) & (1<<tableBits - 1) }
 func (p place) live() bool      { return p&goneRow == 0 }
 
-// A timeIndex numbers the times that occur in a table.
+// A timeIndex numbers the times that occur in a table. It may be asked for those that have a number while others get one.
 type timeIndex struct {
 	mu      sync.Mutex
 	numbers map[int64]uint32
-	times   []int64
+	times   atomic.Pointer[[]int64] // nil for none; what is in it stays
 }
+
+// at is the time that has a number.
+func (t *timeIndex) at(number uint32) int64 { return (*t.times.Load())[number] }
 
 func (t *timeIndex) number(time int64) (uint32, error) {
 	t.mu.Lock()
@@ -64,15 +68,20 @@ func (t *timeIndex) number(time int64) (uint32, error) {
 	if ok {
 		return n, nil
 	}
-	if len(t.times) == 1<<timeBits {
-		return 0, fmt.Errorf("%w: more than %d different times", errNotKeyed, len(t.times))
+	var times []int64
+	if known := t.times.Load(); known != nil {
+		times = *known
+	}
+	if len(times) == 1<<timeBits {
+		return 0, fmt.Errorf("%w: more than %d different times", errNotKeyed, len(times))
 	}
 	if t.numbers == nil {
 		t.numbers = make(map[int64]uint32)
 	}
-	n = uint32(len(t.times))
+	n = uint32(len(times))
 	t.numbers[time] = n
-	t.times = append(t.times, time)
+	times = append(times, time)
+	t.times.Store(&times)
 	return n, nil
 }
 

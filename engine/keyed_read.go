@@ -72,7 +72,7 @@ func (t *keyedTable) newer(a, b place) bool {
 	if a.time() == b.time() {
 		return t.ref(a.ordinal()) > t.ref(b.ordinal())
 	}
-	return t.times.times[a.time()] > t.times.times[b.time()]
+	return t.times.at(a.time()) > t.times.at(b.time())
 }
 
 // ref is where the store has the row of a number.

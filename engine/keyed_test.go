@@ -130,7 +130,8 @@ func TestLongVersionsAreResolvedThePlainWay(t *testing.T) {
 
 func TestTimesAreNumberedUpToABound(t *testing.T) {
 	t.Parallel()
-	var index timeIndex
+	table := &keyedTable{spans: []rowSpan{{0, store.MakeRowRef(2, 0)}, {5, store.MakeRowRef(1, 0)}}}
+	index := &table.times
 	for i := range int64(1 << timeBits) {
 		if _, err := index.number(-i); err != nil {
 			t.Fatal(err)
@@ -144,7 +145,6 @@ func TestTimesAreNumberedUpToABound(t *testing.T) {
 		t.Fatal(err)
 	}
 	older, _ := index.number(-7)
-	table := &keyedTable{times: timeIndex{times: index.times}, spans: []rowSpan{{0, store.MakeRowRef(2, 0)}, {5, store.MakeRowRef(1, 0)}}}
 	if !table.newer(makePlace(1, 3, newest), makePlace(1, 4, older)) || !table.newer(makePlace(1, 4, older), makePlace(1, 3, older)) ||
 		!table.newer(makePlace(1, 4, older), makePlace(1, 5, older)) {
 		t.Error("the newest row is not the one with the latest time, then the last one")
