@@ -29,8 +29,7 @@ func sortedRuns(t *testing.T, s store.Store) {
 		}
 	}
 	write("id", 10, 20, 30)
-	snap, ok := snapshot(t, s).(store.Sorted)
-	if !ok {
+	if _, ok := snapshot(t, s).(store.Sorted); !ok {
 		t.Skip("the store knows of no order")
 	}
 	runsOf := func(column string, most int) ([]store.SortedRun, bool) {
@@ -48,7 +47,7 @@ func sortedRuns(t *testing.T, s store.Store) {
 	write("id", 30, 30, 41)
 	write("id", 41, 60)
 	write("id", 2, 3)
-	snap = snapshot(t, s).(store.Sorted)
+	snap := snapshot(t, s)
 	runs, ok := runsOf("id", 3)
 	if !ok {
 		t.Fatal("the files are no runs")
