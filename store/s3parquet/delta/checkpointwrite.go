@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -201,27 +200,4 @@ func texts(m map[string]*string) map[string]string {
 // expired reports whether a removal is so old that no reader needs its file any more.
 func (r *Remove) expired(before time.Time) bool {
 	return r.DeletionTimestamp == nil || *r.DeletionTimestamp < before.UnixMilli()
-}
-
-var durationText = regexp.MustCompile(`^(?:interval\s+)?(\d+)\s+(second|minute|hour|day|week)s?$`)
-
-// retention is how long removed files are kept for readers of older versions.
-func (s *Snapshot) retention() time.Duration {
-	return s.duration("delta.deletedFileRetentionDuration", 7*24*time.Hour)
-}
-
-// duration reads a property of the table.
-func (s *Snapshot) duration(property string, otherwise time.Duration) time.Duration {
-	units := map[string]time.Duration{"second": time.Second, "minute": time.Minute, "hour": time.Hour,
-		"day": 24 * time.Hour, "week": 7 * 24 * time.Hour}
-	m := durationText.FindStringSubmatch(s.MetaData.Configuration[property])
-	if m == nil {
-		return otherwise
-	}
-	const century = 100 * 365 * 24 * time.Hour
-	n, err := strconv.ParseInt(m[1], 10, 64)
-	if err != nil || n > int64(century/units[m[2]]) {
-		return century
-	}
-	return time.Duration(n) * units[m[2]]
 }

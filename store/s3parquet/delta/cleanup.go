@@ -8,9 +8,6 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store/s3parquet/bucket"
 )
 
-// logRetention is how long the log of a table is kept unless its properties say otherwise, as in other implementations.
-const logRetention = 30 * 24 * time.Hour
-
 // NeededSince returns the names of the data files of all versions that were the newest one at a time, or later: those of
 // this version, and those that were removed since. It returns more names where the log does not tell when.
 func (t *Table) NeededSince(ctx context.Context, s *Snapshot, since time.Time) (map[string]bool, error) {
@@ -72,16 +69,6 @@ func (t *Table) ExpiredLog(ctx context.Context, s *Snapshot, before, now time.Ti
 		return nil, err
 	}
 	return t.expired(ctx, files, before)
-}
-
-// keepsLog reports whether the table forbids to clean up its log.
-func (s *Snapshot) keepsLog() bool {
-	return s.MetaData.Configuration["delta.enableExpiredLogCleanup"] == "false"
-}
-
-// logKept is the time since which the table keeps its log.
-func (s *Snapshot) logKept(now time.Time) time.Time {
-	return now.Add(-s.duration("delta.logRetentionDuration", logRetention))
 }
 
 // expired returns those files of a log that were written before a time and that no version which is kept is read from, the

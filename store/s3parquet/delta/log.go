@@ -29,15 +29,19 @@ const relists = 3
 // Snapshot returns the newest version of the table, or an error wrapping store.ErrNoTable. When nothing has changed
 // since the last call, it costs one listing of the log's end, or in a folder a look for the next commits.
 func (t *Table) Snapshot(ctx context.Context) (*Snapshot, error) {
-	t.mu.Lock()
-	last := t.last
-	t.mu.Unlock()
-	s, err := t.load(ctx, last, -1)
+	s, err := t.load(ctx, t.known(), -1, true)
 	if err != nil {
 		return nil, err
 	}
 	t.remember(s)
 	return s, nil
+}
+
+// known is the snapshot that was read last, nil if none was.
+func (t *Table) known() *Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }
 
 // remember keeps a snapshot as the place from where the next one is read.
@@ -50,7 +54,7 @@ func (t *Table) remember(s *Snapshot) {
 // SnapshotAt returns an older version of the table. A version that the log does not hold any more, or not yet, gives
 // an error wrapping fs.ErrNotExist.
 func (t *Table) SnapshotAt(ctx context.Context, version int64) (*Snapshot, error) {
-	s, err := t.load(ctx, nil, version)
+	s, err := t.load(ctx, nil, version, false)
 	if err == nil && s.Version != version {
 		err = fmt.Errorf("read log of %s: version %d: %w (the newest is %d)",
 			t.URI(), version, fs.ErrNotExist, s.Version)
@@ -65,16 +69,20 @@ func (t *Table) SnapshotAt(ctx context.Context, version int64) (*Snapshot, error
 func (t *Table) URI() string { return t.Bucket.URI(t.Path) }
 
 // load reads the log up to a version (negative: the newest), from the last known snapshot when it still is a part
-// of the log.
-func (t *Table) load(ctx context.Context, last *Snapshot, version int64) (*Snapshot, error) {
+// of the log. The newest may be looked for by names, but only once: if that fails, the log is listed.
+func (t *Table) load(ctx context.Context, last *Snapshot, version int64, look bool) (*Snapshot, error) {
 	var err error
 	for try := range relists {
 		var s *Snapshot
-		if s, err = t.loadOnce(ctx, last, version, try == 0 && version < 0); err == nil {
+		if s, err = t.loadOnce(ctx, last, version, look && try == 0); err == nil {
 			return s, nil
 		}
-		if !errors.As(err, new(*gapError)) && !errors.Is(err, errShort) {
+		gap := errors.As(err, new(*gapError))
+		if !gap && !errors.Is(err, errShort) {
 			break
+		}
+		if gap { // what is missing may have been cleaned up, and a newer checkpoint do without it
+			last = nil
 		}
 	}
 	return nil, fmt.Errorf("read log of %s: %w", t.URI(), err)
@@ -122,10 +130,11 @@ func (t *Table) loadFrom(ctx context.Context, from, version int64) (*Snapshot, e
 	return t.replayFiles(ctx, files)
 }
 
-// Newest is Snapshot for those who delete what it does not name: it does not trust the listing alone, which some storages
-// bring up to date late, and asks for the commits after the last one that is listed.
+// Newest is Snapshot for those who delete what it does not name. It lists the log also where names could be looked for, since
+// only a listing shows what is behind many lost commits. And it does not trust the listing alone, which some storages bring up
+// to date late, but asks for the commits after the last one that is listed.
 func (t *Table) Newest(ctx context.Context) (*Snapshot, error) {
-	s, err := t.Snapshot(ctx)
+	s, err := t.load(ctx, t.known(), -1, false)
 	if err != nil {
 		return nil, err
 	}

@@ -15,11 +15,14 @@ import (
 // That must not miss a commit which a listing shows. Commits have consecutive numbers, so that the first which is not there
 // is the end of the log, unless it was taken out of it. Those who clean up a log take out what is before a checkpoint, and
 // have named that checkpoint in _last_checkpoint before: when it names none beyond the end that was found, nothing was
-// cleaned up there. Where a commit was lost in another way, there are later ones: some are looked for too.
+// cleaned up there. Where commits were lost in another way, there are later ones: some are looked for too, close ones and some
+// far away, which finds any number of lost commits that is followed by as many.
 
 const (
 	// lookBeyond is how many commits in a row have to be missing for the one before them to be the newest.
 	lookBeyond = 32
+	// lookFar is the distance up to which a commit is looked for at twice the distance of the one before.
+	lookFar = 1 << 20
 	// lookMost is how many commits are looked for. Among more, there is a newer checkpoint than the one that is known.
 	lookMost = 1024
 )
@@ -58,7 +61,17 @@ func (t *Table) look(ctx context.Context, version int64, checkpoint bool) ([]log
 	if checkpoint {
 		want++
 	}
-	return files, len(files) == want && t.nothingExpired(ctx, newest)
+	return files, len(files) == want && t.nothingFar(ctx, b, newest) && t.nothingExpired(ctx, newest)
+}
+
+// nothingFar reports whether no commit is found far after a version.
+func (t *Table) nothingFar(ctx context.Context, b bucket.RandomAccess, version int64) bool {
+	var names []string
+	for distance := int64(2 * lookBeyond); distance <= lookFar; distance *= 2 {
+		names = append(names, t.logPath(commitName(version+distance)))
+	}
+	found, err := b.Look(ctx, names)
+	return err == nil && len(found) == 0
 }
 
 // nothingExpired reports whether no commit after a version can have been cleaned up.
