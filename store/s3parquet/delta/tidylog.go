@@ -23,6 +23,8 @@ const (
 	tidyAtOnce = 8
 	// replacedFor is for how long a checkpoint stays after a newer one was written: readers may have begun with it.
 	replacedFor = 24 * time.Hour
+	// slowest is for how long a writer may be stopped between listing the log and deleting, and not undo what others leave.
+	slowest = 24 * time.Hour
 	// spareLeast and spareRatio say how far apart the checkpoints are that stay as long as the log does: so many commits,
 	// and such a part of those before. An older version is read from the one before it and the commits since.
 	spareLeast, spareRatio = 100, 8
@@ -44,7 +46,8 @@ func (t *Table) tidyLog(ctx context.Context, s *Snapshot, now time.Time) error {
 	if written.Before(now) {
 		now = written
 	}
-	old, err := t.expired(ctx, files, s.logKept(now))
+	kept := s.logKept(now)
+	old, err := t.expired(ctx, files, kept)
 	if err != nil {
 		return err
 	}
@@ -53,13 +56,14 @@ func (t *Table) tidyLog(ctx context.Context, s *Snapshot, now time.Time) error {
 		gone[o.Name] = true
 	}
 	files = slices.DeleteFunc(files, func(f logFile) bool { return gone[f.Name] })
-	old = append(old, spareCheckpoints(files, now.Add(-replacedFor))...)
+	old = append(old, spareCheckpoints(files, now.Add(-replacedFor), kept.Add(slowest))...)
 	return t.deleteInOrder(ctx, old[:min(len(old), tidyMost)])
 }
 
 // spareCheckpoints returns the checkpoints that were replaced by newer ones before a time and that lie close behind others,
-// from which and from the commits since then each version can be read as well.
-func spareCheckpoints(files []logFile, before time.Time) []bucket.Object {
+// from which and from the commits since then each version can be read as well. These others are younger than what expires
+// soon: if not, another writer could delete them at the same time, and keep in their place what is spare here.
+func spareCheckpoints(files []logFile, before, expires time.Time) []bucket.Object {
 	commits := map[int64]bool{}
 	for _, f := range files {
 		if f.commit {
@@ -69,13 +73,13 @@ func spareCheckpoints(files []logFile, before time.Time) []bucket.Object {
 	all := checkpoints(files)
 	slices.Reverse(all)
 	var spare []bucket.Object
-	var kept int64
+	var kept logFile
 	for i, parts := range all {
 		c := parts[0]
 		replaced := i+1 < len(all) && all[i+1][0].ModTime.Before(before)
-		near := i > 0 && c.version-kept < max(spareLeast, c.version/spareRatio)
-		if !replaced || !near || len(parts) > 1 || !hasAll(commits, kept+1, c.version) {
-			kept = c.version
+		near := i > 0 && c.version-kept.version < max(spareLeast, c.version/spareRatio) && kept.ModTime.After(expires)
+		if !replaced || !near || len(parts) > 1 || !hasAll(commits, kept.version+1, c.version) {
+			kept = c
 			continue
 		}
 		spare = append(spare, c.Object)

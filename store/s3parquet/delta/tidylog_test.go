@@ -1,6 +1,7 @@
 package delta
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,10 +35,7 @@ func grownLog(t *testing.T, commits int64) *oldLog {
 		t.Fatal(err)
 	}
 	for v := int64(1); v < commits; v++ {
-		body := fmt.Sprintf(`{"add":{"path":"%d","partitionValues":{},"size":1,"modificationTime":%d,"dataChange":true}}`+"\n", v, v)
-		if err := os.WriteFile(l.file(commitName(v)), []byte(body), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		l.append(v)
 	}
 	table := l.table()
 	for v := int64(19); v < commits; v += 20 {
@@ -50,6 +49,15 @@ func grownLog(t *testing.T, commits int64) *oldLog {
 	}
 	l.age()
 	return l
+}
+
+// append writes a commit.
+func (l *oldLog) append(v int64) {
+	l.t.Helper()
+	body := fmt.Sprintf(`{"add":{"path":"%d","partitionValues":{},"size":1,"modificationTime":%d,"dataChange":true}}`+"\n", v, v)
+	if err := os.WriteFile(l.file(commitName(v)), []byte(body), 0o666); err != nil {
+		l.t.Fatal(err)
+	}
 }
 
 // copied is the log in a folder of its own.
@@ -159,9 +167,10 @@ func TestTidyLog(t *testing.T) {
 		oldest               int64 // version that can be read
 	}{
 		// 700 hours are less than 30 days. Of the 35 checkpoints, one in a hundred commits stays (19 to 619), and those that
-		// were the newest in the last day (659, 679, 699).
+		// were the newest in the last day (659, 679, 699). Where what is before them expires within a day (439 to 479), so do
+		// those behind that.
 		"young":    {"", "", 700, 10, 0},
-		"expired":  {"delta.logRetentionDuration", "interval 10 days", 700 - 439, 6, 439},
+		"expired":  {"delta.logRetentionDuration", "interval 10 days", 700 - 439, 8, 439},
 		"all kept": {"delta.enableExpiredLogCleanup", "false", 700, 35, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -194,6 +203,47 @@ func TestTidyLog(t *testing.T) {
 	}
 }
 
+// A slowBucket lets something happen before the first time that something is deleted.
+type slowBucket struct {
+	bucket.Bucket
+	meanwhile func()
+	once      sync.Once
+}
+
+// Delete implements bucket.Bucket.
+func (b *slowBucket) Delete(ctx context.Context, name string) error {
+	b.once.Do(b.meanwhile)
+	return b.Bucket.Delete(ctx, name)
+}
+
+// A writer that tidies and is stopped before it deletes takes nothing from what another one leaves hours later.
+func TestTidyLogBySlowWriters(t *testing.T) {
+	t.Parallel()
+	const property, value = "delta.logRetentionDuration", "interval 5 days"
+	grown := grownLog(t, 400)
+	for _, hours := range []int64{2, 22} {
+		l := grown.copied(t)
+		slow := &slowBucket{Bucket: l.bucket(), meanwhile: func() {
+			for range hours {
+				l.append(l.commits)
+				l.commits++
+			}
+			l.now = l.now.Add(time.Duration(hours) * time.Hour)
+			l.age()
+			if err := l.tidy(l.bucket(), property, value); err != nil {
+				t.Fatal(err)
+			}
+		}}
+		l.now = l.now.Add(-24 * time.Hour)
+		l.age()
+		if err := l.tidy(slow, property, value); err != nil {
+			t.Fatal(err)
+		}
+		l.check(299)
+		l.check(320)
+	}
+}
+
 // A clock that is ahead of the storage's takes nothing.
 func TestTidyLogByTheStoragesClock(t *testing.T) {
 	t.Parallel()
@@ -220,7 +270,7 @@ func TestSpareCheckpointsNeedTheirCommits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var spare []int64
-	for _, o := range spareCheckpoints(files, l.now) {
+	for _, o := range spareCheckpoints(files, l.now, time.Time{}) {
 		f, _ := parseLogName(filepath.Base(o.Name), o)
 		spare = append(spare, f.version)
 	}
