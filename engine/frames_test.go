@@ -46,7 +46,8 @@ func testType(t testing.TB, name string) arrow.DataType {
 	simple := map[string]arrow.DataType{
 		"string": arrow.BinaryTypes.String, "int64": arrow.PrimitiveTypes.Int64, "int32": arrow.PrimitiveTypes.Int32,
 		"float64": arrow.PrimitiveTypes.Float64, "bool": arrow.FixedWidthTypes.Boolean, "date": arrow.FixedWidthTypes.Date32,
-		"timestamp": testTime, "null": arrow.Null,
+		"timestamp": testTime, "null": arrow.Null, "binary": arrow.BinaryTypes.Binary, "float32": arrow.PrimitiveTypes.Float32,
+		"int16": arrow.PrimitiveTypes.Int16, "decimal": &arrow.Decimal128Type{Precision: 20, Scale: 2},
 	}
 	if typ, ok := simple[name]; ok {
 		return typ

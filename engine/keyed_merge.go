@@ -12,8 +12,8 @@ import (
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
-// errUnordered reports rows that do not come in the order that was declared of their files, or too many of one first id.
-// They are resolved through partitions.
+// errUnordered reports rows that do not come in the order that was declared of their files, too many of one first id, or
+// runs that would take too much memory side by side. They are resolved through partitions.
 var errUnordered = errors.New("engine: rows do not come in order")
 
 const (
@@ -26,6 +26,13 @@ const (
 	maxHeldRows = 1 << 18
 	// heldRowBytes is what a row that waits may take of the memory.
 	heldRowBytes = 1 << 10
+	// runBatches and fileBatches are about how many batches of a run, and of each of the filesAhead files of it that are read
+	// ahead, take memory at a time: they are decoded, wait, or have rows that are in no window yet.
+	runBatches  = 4
+	fileBatches = 6
+	filesAhead  = 4
+	// runRoom is so much memory for a run that how large its rows are need not be known.
+	runRoom = 32 << 20
 )
 
 // A merge resolves tables whose files are sorted by the first id, without partitions: where the runs of all tables are
@@ -45,11 +52,13 @@ type merge struct {
 
 	windowRows  int // see the constants
 	maxHeldRows int
+	limit       int64 // of the bytes of all batches; 0 for none
 }
 
 // A mergeRun is a sorted run of a table that is being read.
 type mergeRun struct {
 	table  *keyedTable
+	first  bool // of its table
 	files  []int
 	pieces chan *piece
 	held   []*piece // whose rows are not all in a window yet
@@ -69,8 +78,8 @@ type windowPart struct {
 // newMerge returns nil if the parents' tables are not known to be sorted, or consist of too many runs.
 func newMerge(ctx context.Context, k *keyed) (*merge, error) {
 	m := &merge{keyed: k, windowRows: windowRows, maxHeldRows: maxHeldRows}
-	if limit := k.plan.options.MemoryLimit; limit > 0 {
-		m.maxHeldRows = int(min(maxHeldRows, limit/heldRowBytes))
+	if m.limit = k.plan.options.MemoryLimit; m.limit > 0 {
+		m.maxHeldRows = int(min(maxHeldRows, m.limit/heldRowBytes))
 	}
 	column := k.rangeColumn()
 	for _, t := range k.tables {
@@ -89,8 +98,8 @@ func newMerge(ctx context.Context, k *keyed) (*merge, error) {
 		case !ok || !t.numberFiles(runs):
 			return nil, nil
 		}
-		for _, run := range runs {
-			r := &mergeRun{table: t, pieces: make(chan *piece, 1)}
+		for i, run := range runs {
+			r := &mergeRun{table: t, first: i == 0, pieces: make(chan *piece, 1)}
 			for _, f := range run {
 				r.files = append(r.files, f.Ordinal)
 			}
@@ -138,16 +147,24 @@ func (m *merge) resolve(ctx context.Context) (*Increment, error) {
 func (m *merge) merge(ctx context.Context, k *keyed, to *partitions) (*keyedDecision, error) {
 	found := newKeyedDecision(k)
 	work, ctx := errgroup.WithContext(ctx)
+	begin := make(chan struct{}) // closed when all runs may be read
 	for _, r := range m.runs {
 		work.Go(func() error {
 			defer close(r.pieces)
+			if !r.first {
+				select {
+				case <-begin:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
 			return m.feed(ctx, r)
 		})
 	}
 	windows := make(chan window, m.workers)
 	work.Go(func() error {
 		defer close(windows)
-		return m.cut(ctx, windows)
+		return m.cut(ctx, begin, windows)
 	})
 	for range m.workers {
 		work.Go(func() error {
@@ -190,13 +207,14 @@ func (m *merge) feed(ctx context.Context, r *mergeRun) error {
 
 // cut cuts windows until all runs have ended. The window at hand ends at the value that the run has reached which is
 // behind all others; then that one is read on.
-func (m *merge) cut(ctx context.Context, out chan<- window) error {
-	for _, r := range m.runs {
-		if err := r.readOn(ctx); err != nil {
-			return err
-		}
+func (m *merge) cut(ctx context.Context, begin chan<- struct{}, out chan<- window) error {
+	if err := m.begin(ctx, begin); err != nil {
+		return err
 	}
 	for {
+		if err := m.checkMemory(); err != nil {
+			return err
+		}
 		behind := m.behind()
 		if w := m.window(behind); len(w) > 0 {
 			select {
@@ -215,6 +233,50 @@ func (m *merge) cut(ctx context.Context, out chan<- window) error {
 			return fmt.Errorf("%w: more than %d rows have to be seen together", errUnordered, m.maxHeldRows)
 		}
 	}
+}
+
+// begin lets all runs be read, and takes their first pieces. Where memory is scarce, one run of each table first shows how large
+// its rows are.
+func (m *merge) begin(ctx context.Context, begin chan<- struct{}) error {
+	scarce := m.limit > 0 && m.limit < int64(len(m.runs))*runRoom
+	for _, r := range m.runs {
+		if scarce && r.first {
+			if err := r.readOn(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if err := m.checkMemory(); err != nil {
+		return err
+	}
+	close(begin)
+	for _, r := range m.runs {
+		if !scarce || !r.first {
+			if err := r.readOn(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkMemory gives up if the batches of all runs take about more than the memory, as large as those are that were read last.
+func (m *merge) checkMemory() error {
+	var bytes, size int64
+	for _, r := range m.runs {
+		if r.last != nil {
+			size = r.last.bytes
+		} else if r.first {
+			size = 0
+		}
+		if !r.ended {
+			bytes += size * int64(runBatches+fileBatches*min(filesAhead, len(r.files)))
+		}
+	}
+	if m.limit > 0 && bytes > m.limit {
+		return fmt.Errorf("%w: %d runs take %d bytes", errUnordered, len(m.runs), bytes)
+	}
+	return nil
 }
 
 // heldRows is how many rows wait, beside the two last pieces of each run.

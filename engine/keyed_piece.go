@@ -15,6 +15,7 @@ type piece struct {
 	order keyColumn // by which the rows ascend
 	n     int       // rows
 	from  int       // the rows before this one are in windows already
+	bytes int64     // of the columns that were read
 
 	prepared sync.Once
 	chunk    chunk
@@ -28,7 +29,7 @@ func newPiece(t *keyedTable, b store.Batch, column int) (*piece, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &piece{order: order[0], n: int(b.NumRows())}
+	p := &piece{order: order[0], n: int(b.NumRows()), bytes: int64(batchBytes(b.RecordBatch))}
 	first, ok := t.ordinalOf(b.Ref(0))
 	if _, known := t.ordinalOf(b.Ref(p.n - 1)); !ok || !known {
 		return nil, fmt.Errorf("%w: a file has more rows than its log says", errUnordered)

@@ -37,7 +37,8 @@ func newWorld(t *testing.T, seed uint64, wild bool) *world {
 	}
 	w.hashing = Hashing{Algorithm: pick(w.rng, Hashes()), TruncationLength: pick(w.rng, []int{0, 8, 16})}
 	var specs []feature.Definition
-	w.idTypes["id"] = pick(w.rng, []string{"string", "int64", "int32", "bool", "date"})
+	w.idTypes["id"] = pick(w.rng, []string{"string", "string", "int64", "int32", "int16", "bool", "date", "binary", "float32", "float64",
+		"decimal", "timestamp"})
 	w.idTypes["n"] = pick(w.rng, []string{"string", "int64"})
 	for i := range 1 + w.rng.IntN(6) {
 		spec := w.spec(i, specs)
@@ -271,6 +272,14 @@ func (w *world) id(typ string) any {
 	switch typ {
 	case "string":
 		return pick(w.rng, []string{"", "a", "ab", "é", "\x00", "x\ny", "1"})
+	case "binary":
+		return pick(w.rng, []string{"", "AA==", "/w==", "YWI=", "gAA=", "fw=="})
+	case "float32", "float64":
+		return pick(w.rng, []any{0.0, -1.5, 2.25, -3.75, 1e10, 0.5})
+	case "decimal":
+		return pick(w.rng, []any{"0.00", "-1.50", "2.25", "-300.75", "1234567.00"})
+	case "timestamp":
+		return testTimestamp(1_000_001*w.rng.Int64N(5) - 2_000_000)
 	case "bool":
 		return w.rng.IntN(2) == 0
 	case "date":
@@ -350,6 +359,16 @@ func goValue(a arrow.Array, i int) any {
 		return int64(a.Value(i))
 	case *array.Boolean:
 		return a.Value(i)
+	case *array.Int16:
+		return int64(a.Value(i))
+	case *array.Binary:
+		return string(a.Value(i))
+	case *array.Float64:
+		return a.Value(i)
+	case *array.Float32:
+		return float64(a.Value(i))
+	case *array.Decimal128:
+		return a.Value(i).ToFloat64(2)
 	case *array.Date32:
 		return int64(a.Value(i))
 	case *array.Timestamp:

@@ -76,6 +76,11 @@ func refCompare(a, b any) int {
 			return 1
 		}
 		return cmp.Compare(a, b.(int64))
+	case float64:
+		if b == nil {
+			return 1
+		}
+		return cmp.Compare(a, b.(float64))
 	case bool:
 		if b == nil || a && !b.(bool) {
 			return 1

@@ -13,7 +13,7 @@ import (
 // This is Resolve once more, by plain loops over rows in maps, as the rules are written. It is
 // slow and shares no code with the package but the hash functions.
 
-// A refRow is a row: its columns by name. Values are nil, string, int64, bool or, for by-field columns, a refRow.
+// A refRow is a row: its columns by name. Values are nil, string, int64, float64, bool or, for by-field columns, a refRow.
 type refRow map[string]any
 
 // A refResult is what a resolve should return.

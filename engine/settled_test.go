@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -78,13 +79,24 @@ func TestSettledAgreesWithPlain(t *testing.T) {
 	t.Run("files", func(t *testing.T) { // which are merged now and then
 		t.Parallel()
 		testSettled(t, randomWorlds/8, 3, 15, 5, func() store.Store {
-			s, err := s3parquet.Open(t.Context(), t.TempDir(), s3parquet.Options{})
+			s, err := s3parquet.Open(t.Context(), quickFolder(t), s3parquet.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			return s
 		})
 	})
+}
+
+// quickFolder is a temporary folder, in memory where the system has a place for that: there, nobody waits for a disk to be done.
+func quickFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "metaxy")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // testSettled plays histories with so many steps from resolve to resolve, in which each kind of answer has to occur at least
