@@ -13,10 +13,15 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+
+from minio_server import Minio  # noqa: E402
+
 WAYS = {"rows": 200_000, "batches": 1_000_000, "external": 50_000, "arrow": 50_000}
 
 
@@ -57,6 +62,16 @@ def main() -> None:
             best = max(results[args.samples])
             memory = min(r[2] for r in results[2 * args.samples])
             print(f"{way:10} {best[0]:10,.0f} {bar:10,} {best[1]:7.2f} {best[2]:9.0f} {memory:17.0f}")
+        with Minio(folder / "minio", "bench") as server:
+            os.environ |= server.environment()
+            for way in ("rows", "batches"):
+                results = []
+                for i in range(args.runs):
+                    store = f"s3://bench/{way}-{i}"
+                    subprocess.run([program, "prepare", store, str(args.samples)], check=True)
+                    results.append(measure([str(program), way, store]))
+                best = max(results)
+                print(f"{'– MinIO, ' + way:18} {best[0]:10,.0f} {best[1]:7.2f} {best[2]:9.0f}", flush=True)
 
 
 def once(program: Path, way: str, store: Path, folder: Path) -> tuple[float, float, float]:

@@ -19,7 +19,6 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"runtime/pprof"
 	"strconv"
 	"time"
@@ -142,7 +141,7 @@ func prepare(dir string, n int, sorted bool) error {
 	if err != nil {
 		return err
 	}
-	st, err := s3parquet.Open(context.Background(), filepath.Clean(dir), s3parquet.Options{})
+	st, err := s3parquet.Open(context.Background(), dir, s3parquet.Options{})
 	if err != nil {
 		return err
 	}

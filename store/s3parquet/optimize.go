@@ -77,16 +77,25 @@ func sortable(schema *arrow.Schema, by []string) []string {
 
 // move writes the rows of files that follow each other anew, and commits that in the place of the first of them.
 func (m *mover) move(ctx context.Context, base *delta.Snapshot, group []*delta.File, by []string) error {
-	w := &fileWriter{store: m.store, table: m.table, base: base, sortedBy: by}
-	err := w.writeAll(ctx, m.rows(ctx, base, group, by))
+	snap := m.part(base, group)
+	ordered, err := snap.ordered(ctx, by)
+	if err != nil {
+		return err
+	}
+	var w *fileWriter
+	if ordered {
+		w, err = m.write(ctx, base, by, inOrder(snap.Scan(ctx, store.Query{}), by))
+	}
+	if !ordered || errors.Is(err, errOutOfOrder) {
+		w, err = m.write(ctx, base, by, m.sorted(snap.Scan(ctx, store.Query{}), by))
+	}
 	var version int64
 	if err == nil {
-		version, err = m.table.Update(ctx, base, m.plan(w, group))
-	}
-	if err != nil {
-		if undone(err) {
+		if version, err = m.table.Update(ctx, base, m.plan(w, group)); err != nil && undone(err) {
 			w.discard(ctx)
 		}
+	}
+	if err != nil {
 		return err
 	}
 	m.total.Version = version
@@ -98,15 +107,78 @@ func (m *mover) move(ctx context.Context, base *delta.Snapshot, group []*delta.F
 	return nil
 }
 
-// rows yields the rows of some files in order.
-func (m *mover) rows(ctx context.Context, base *delta.Snapshot, group []*delta.File, by []string) iter.Seq2[arrow.RecordBatch, error] {
+// part is a table of some of the files.
+func (m *mover) part(base *delta.Snapshot, files []*delta.File) *snapshot {
+	part := *base
+	part.Files = files
+	return &snapshot{store: m.store, table: m.table, Snapshot: &part}
+}
+
+// write writes rows to files, which are in no commit yet. There are none after an error.
+func (m *mover) write(ctx context.Context, base *delta.Snapshot, by []string, rows iter.Seq2[arrow.RecordBatch, error]) (*fileWriter, error) {
+	w := &fileWriter{store: m.store, table: m.table, base: base, sortedBy: by}
+	err := w.writeAll(ctx, rows)
+	if err != nil && undone(err) {
+		w.discard(ctx)
+	}
+	return w, err
+}
+
+// ordered reports whether the rows seem to be in order already, file after file, as those of one run are.
+func (s *snapshot) ordered(ctx context.Context, by []string) (bool, error) {
+	if len(by) == 0 {
+		return true, nil
+	}
+	_, ok, err := s.SortedRuns(ctx, by[0], 1)
+	return ok, err
+}
+
+// errOutOfOrder reports rows that are in another order than their files said.
+var errOutOfOrder = errors.New("sort: rows are out of order")
+
+// inOrder yields rows as they come, and errOutOfOrder before those that do not come in order.
+func inOrder(scan iter.Seq2[store.Batch, error], by []string) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
-		part := *base
-		part.Files = group
-		snap := &snapshot{store: m.store, table: m.table, Snapshot: &part}
+		var before arrow.RecordBatch
+		for b, err := range scan {
+			if err == nil && b.NumRows() > 0 && len(by) > 0 {
+				err = checkOrder(before, b.RecordBatch, by)
+				before = b.RecordBatch
+			}
+			if !yield(b.RecordBatch, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// checkOrder returns an error if rows do not ascend, or do not come after those of the batch before; nil is none.
+func checkOrder(before, rows arrow.RecordBatch, by []string) error {
+	batches := []arrow.RecordBatch{rows}
+	if before != nil {
+		batches = append(batches, before.NewSlice(before.NumRows()-1, before.NumRows()))
+	}
+	compare := store.RowComparer(batches, by)
+	if compare == nil {
+		return errNoOrder
+	}
+	if before != nil && compare(store.RowAt{Batch: 1}, store.RowAt{}) > 0 {
+		return errOutOfOrder
+	}
+	for i := uint32(1); i < uint32(rows.NumRows()); i++ {
+		if compare(store.RowAt{Row: i - 1}, store.RowAt{Row: i}) > 0 {
+			return errOutOfOrder
+		}
+	}
+	return nil
+}
+
+// sorted yields rows in order. Rows that are equal in the columns keep theirs.
+func (m *mover) sorted(scan iter.Seq2[store.Batch, error], by []string) iter.Seq2[arrow.RecordBatch, error] {
+	return func(yield func(arrow.RecordBatch, error) bool) {
 		s := &sorter{by: by, budget: m.store.opts.SortMemory}
 		defer s.Close() // temporary files that are in nobody's way
-		for b, err := range snap.Scan(ctx, store.Query{}) {
+		for b, err := range scan {
 			if err == nil {
 				err = s.add(b.RecordBatch)
 			}

@@ -277,3 +277,68 @@ func TestOptimizeBesideWriters(t *testing.T) {
 		})
 	}
 }
+
+// Files that follow each other, as a run leaves them, are merged without being sorted again: in little memory, and without
+// temporary files.
+func TestOptimizeOfSortedFilesNeedsNoRoom(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir()+"/nowhere")
+	s := openStore(t, t.TempDir(), s3parquet.Options{SortMemory: 1})
+	want := []string{}
+	for n := range 20 {
+		w := write(twoColumns(t, [2]any{fmt.Sprintf("%02d-a", n), n}, [2]any{fmt.Sprintf("%02d-b", n), n}))
+		w.SortedBy = byID.SortBy
+		appendRows(t, s, "f", w)
+		want = append(want, fmt.Sprintf(`["%02d-a",%d]`, n, n), fmt.Sprintf(`["%02d-b",%d]`, n, n))
+	}
+	if done := optimize(t, s, byID); done.Removed != 20 || done.Added != 1 {
+		t.Fatalf("%d files became %d", done.Removed, done.Added)
+	}
+	if got := scanned(t, snapshot(t, s, "f"), store.Query{}); !slices.Equal(got, want) {
+		t.Errorf("the rows are %v, want %v", got, want)
+	}
+	appendRows(t, s, "f", write(twoColumns(t, [2]any{"00-a", 7})))
+	if _, err := s.Optimize(t.Context(), "f", byID); err == nil {
+		t.Error("rows in another order were sorted without a file, in a byte of memory")
+	}
+}
+
+// Files whose rows are in another order than their tags say are sorted all the same, and the attempt leaves nothing behind.
+func TestOptimizeOfWrongTags(t *testing.T) {
+	t.Parallel()
+	for name, files := range map[string][][][2]any{
+		"in a file":           {{{"b", 1}, {"a", 2}}, {{"c", 3}, {"c", 4}}},
+		"of the second id":    {{{"a", 2}, {"b", 2}}, {{"b", 1}, {"c", 1}}},
+		"in the second batch": {nearlySorted(9000), {{"z", 2}, {"z", 1}}},
+	} {
+		location := t.TempDir()
+		s := openStore(t, location, s3parquet.Options{})
+		by := store.Optimization{SortBy: []string{"id", "n"}}
+		var want []string
+		for _, rows := range files {
+			w := write(twoColumns(t, rows...))
+			w.SortedBy = by.SortBy
+			appendRows(t, s, "f", w)
+		}
+		want = scanned(t, snapshot(t, s, "f"), store.Query{})
+		slices.Sort(want)
+		if done := optimize(t, s, by); done.Added != 1 {
+			t.Fatalf("%s: %d files were added", name, done.Added)
+		}
+		if got := scanned(t, snapshot(t, s, "f"), store.Query{}); !slices.Equal(got, want) {
+			t.Errorf("%s: the rows are not in order", name)
+		}
+		data := slices.DeleteFunc(objects(t, location), func(n string) bool { return !strings.HasSuffix(n, ".parquet") || strings.Contains(n, "_delta_log") })
+		if len(data) != len(files)+1 {
+			t.Errorf("%s: the data files are %v", name, data)
+		}
+	}
+}
+
+// nearlySorted are rows in order, but for the last two.
+func nearlySorted(n int) (rows [][2]any) {
+	for i := range n {
+		rows = append(rows, [2]any{fmt.Sprintf("%06d", i), 1_000_000})
+	}
+	rows[n-1], rows[n-2] = rows[n-2], rows[n-1]
+	return rows
+}
