@@ -1,9 +1,11 @@
 package s3parquet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sort"
 
 	"github.com/apache/arrow-go/v18/arrow"
@@ -13,16 +15,32 @@ import (
 
 // merge yields the rows of sorted runs in order; of equal rows, those of earlier runs come first. Without columns to sort
 // by, the runs follow each other.
-//
-// It holds a batch of each run. The batch that ends first decides how far all can be yielded: nothing that is still to come
-// from its run, or from another one, belongs before that.
 func merge(runs []*run, by []string) iter.Seq2[arrow.RecordBatch, error] {
+	sorted := make([]iter.Seq2[store.Batch, error], len(runs))
+	for i, r := range runs {
+		sorted[i] = func(yield func(store.Batch, error) bool) {
+			for rec, err := range r.rows(context.Background()) {
+				if !yield(store.Batch{RecordBatch: rec, File: uint32(i)}, err) {
+					return
+				}
+			}
+		}
+	}
+	return mergeSorted(sorted, by)
+}
+
+// mergeSorted yields rows in order that come sorted in several ways; of equal rows, those of earlier files come first.
+//
+// It holds a batch of each. The batch that ends first decides how far all can be yielded: nothing that is still to come
+// after it, or in another way, belongs before that.
+func mergeSorted(sorted []iter.Seq2[store.Batch, error], by []string) iter.Seq2[arrow.RecordBatch, error] {
 	return func(yield func(arrow.RecordBatch, error) bool) {
 		m := &merger{by: by}
-		defer m.stop()
-		for _, r := range runs {
-			next, stop := iter.Pull2(r.rows(context.Background()))
-			m.cursors = append(m.cursors, &cursor{next: next, stop: stop})
+		for _, rows := range sorted {
+			c := &cursor{}
+			c.next, c.stop = iter.Pull2(rows)
+			defer c.stop()
+			m.cursors = append(m.cursors, c)
 		}
 		for {
 			rec, err := m.step()
@@ -33,36 +51,31 @@ func merge(runs []*run, by []string) iter.Seq2[arrow.RecordBatch, error] {
 	}
 }
 
-// A merger merges runs.
+// A merger merges what cursors go through.
 type merger struct {
 	by      []string
-	cursors []*cursor
+	cursors []*cursor // that have not ended, in the order of the files that they are in
 }
 
-// A cursor is a place in a run.
+// A cursor is a place in rows that are in order.
 type cursor struct {
-	next func() (arrow.RecordBatch, error, bool)
+	next func() (store.Batch, error, bool)
 	stop func()
 	rows arrow.RecordBatch // what is left of the batch at hand; nil at the end
+	file uint32            // that these come from
 }
 
 // fill reads the next batch if there is nothing left of the one before.
 func (c *cursor) fill() error {
 	for c.rows == nil || c.rows.NumRows() == 0 {
-		rec, err, ok := c.next()
+		b, err, ok := c.next()
 		if err != nil || !ok {
 			c.rows = nil
 			return err
 		}
-		c.rows = rec
+		c.rows, c.file = b.RecordBatch, b.File
 	}
 	return nil
-}
-
-func (m *merger) stop() {
-	for _, c := range m.cursors {
-		c.stop()
-	}
 }
 
 // step returns the next rows, nil at the end.
@@ -76,6 +89,7 @@ func (m *merger) step() (arrow.RecordBatch, error) {
 			open = append(open, c)
 		}
 	}
+	slices.SortStableFunc(open, func(a, b *cursor) int { return cmp.Compare(a.file, b.file) })
 	m.cursors = open
 	if len(open) == 0 {
 		return nil, nil
@@ -100,7 +114,7 @@ func (m *merger) step() (arrow.RecordBatch, error) {
 // errNoOrder cannot happen: the runs were sorted by these columns.
 var errNoOrder = errors.New("sort: the columns have no order")
 
-// cut takes from all runs what belongs before the end of the batch that ends first.
+// cut takes from all cursors what belongs before the end of the batch that ends first.
 func (m *merger) cut() ([]arrow.RecordBatch, error) {
 	batches := make([]arrow.RecordBatch, len(m.cursors))
 	for i, c := range m.cursors {
@@ -119,7 +133,7 @@ func (m *merger) cut() ([]arrow.RecordBatch, error) {
 	}
 	var parts []arrow.RecordBatch
 	for i, rec := range batches {
-		limit := 0 // rows equal to the end belong before it in earlier runs, and after it in later ones
+		limit := 0 // rows equal to the end belong before it in earlier files, and after it in later ones
 		if i > first {
 			limit = -1
 		}

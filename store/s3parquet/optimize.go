@@ -78,13 +78,13 @@ func sortable(schema *arrow.Schema, by []string) []string {
 // move writes the rows of files that follow each other anew, and commits that in the place of the first of them.
 func (m *mover) move(ctx context.Context, base *delta.Snapshot, group []*delta.File, by []string) error {
 	snap := m.part(base, group)
-	ordered, err := snap.ordered(ctx, by)
+	runs, ordered, err := snap.runs(ctx, by)
 	if err != nil {
 		return err
 	}
 	var w *fileWriter
 	if ordered {
-		w, err = m.write(ctx, base, by, inOrder(snap.Scan(ctx, store.Query{}), by))
+		w, err = m.write(ctx, base, by, snap.merged(ctx, runs, by))
 	}
 	if !ordered || errors.Is(err, errOutOfOrder) {
 		w, err = m.write(ctx, base, by, m.sorted(snap.Scan(ctx, store.Query{}), by))
@@ -124,28 +124,40 @@ func (m *mover) write(ctx context.Context, base *delta.Snapshot, by []string, ro
 	return w, err
 }
 
-// ordered reports whether the rows seem to be in order already, file after file, as those of one run are.
-func (s *snapshot) ordered(ctx context.Context, by []string) (bool, error) {
+// runs puts the files into a few runs that seem to be in order, as files are that runs have left; false if they are none.
+func (s *snapshot) runs(ctx context.Context, by []string) ([]store.SortedRun, bool, error) {
 	if len(by) == 0 {
-		return true, nil
+		return nil, false, nil
 	}
-	_, ok, err := s.SortedRuns(ctx, by[0], 1)
-	return ok, err
+	return s.SortedRuns(ctx, by[0], fanIn)
 }
 
 // errOutOfOrder reports rows that are in another order than their files said.
 var errOutOfOrder = errors.New("sort: rows are out of order")
 
-// inOrder yields rows as they come, and errOutOfOrder before those that do not come in order.
-func inOrder(scan iter.Seq2[store.Batch, error], by []string) iter.Seq2[arrow.RecordBatch, error] {
-	return func(yield func(arrow.RecordBatch, error) bool) {
+// merged yields the rows of runs in order, and errOutOfOrder if a run is in none. Rows that are equal in the columns keep theirs.
+func (s *snapshot) merged(ctx context.Context, runs []store.SortedRun, by []string) iter.Seq2[arrow.RecordBatch, error] {
+	sorted := make([]iter.Seq2[store.Batch, error], len(runs))
+	for i, run := range runs {
+		q := store.Query{ReadAhead: scanAhead / int64(len(runs))}
+		for _, f := range run {
+			q.Files = append(q.Files, f.Ordinal)
+		}
+		sorted[i] = inOrder(s.Scan(ctx, q), by)
+	}
+	return mergeSorted(sorted, by)
+}
+
+// inOrder yields batches as they come, and errOutOfOrder before one that does not come in order.
+func inOrder(scan iter.Seq2[store.Batch, error], by []string) iter.Seq2[store.Batch, error] {
+	return func(yield func(store.Batch, error) bool) {
 		var before arrow.RecordBatch
 		for b, err := range scan {
-			if err == nil && b.NumRows() > 0 && len(by) > 0 {
+			if err == nil && b.NumRows() > 0 {
 				err = checkOrder(before, b.RecordBatch, by)
 				before = b.RecordBatch
 			}
-			if !yield(b.RecordBatch, err) || err != nil {
+			if !yield(b, err) || err != nil {
 				return
 			}
 		}

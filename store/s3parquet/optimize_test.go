@@ -181,7 +181,14 @@ func TestOptimizeKeepsTheOrderOfEachID(t *testing.T) {
 					want[id] = append(want[id], fmt.Sprintf("[%q,%d]", id, n))
 					n++
 				}
-				appendRows(t, s, "f", write(twoColumns(t, rows...)))
+				w := write(twoColumns(t, rows...))
+				if seed%3 > 0 { // files that are merged as they are, or, where their tags are wrong, after all not
+					if w.SortedBy = []string{"id"}; seed%3 == 1 || random.IntN(9) > 0 {
+						slices.SortStableFunc(rows, func(a, b [2]any) int { return strings.Compare(a[0].(string), b[0].(string)) })
+						w.Rows = write(twoColumns(t, rows...)).Rows
+					}
+				}
+				appendRows(t, s, "f", w)
 			}
 			if moved == 0 {
 				t.Fatal("nothing was optimized")
