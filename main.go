@@ -192,6 +192,9 @@ func (p *program) run(ctx context.Context, e *cli.Env, f cli.RunFlags) error {
 			return err
 		}
 		results, err = Run(ctx, s, o, steps...)
+		if n := len(results); n > 0 {
+			err = e.MissingTable(ctx, err, results[n-1].Feature)
+		}
 		return err
 	})
 	if errors.Is(err, pipes.ErrElsewhere) {

@@ -101,16 +101,7 @@ func (a *app) runSamples(ctx context.Context, log *slog.Logger, args []string, i
 			closing(e.Store, &err)
 		}
 	}()
-	err = a.program.Run(ctx, e, in.RunFlags)
-	if e.Store == nil {
-		return err
-	}
-	for _, key := range in.Features {
-		if f, lookupErr := e.Graph.Lookup(key); lookupErr == nil {
-			err = e.missingTable(ctx, err, f)
-		}
-	}
-	return err
+	return a.program.Run(ctx, e, in.RunFlags)
 }
 
 // lookup refuses features that the graph does not have, once it is there.

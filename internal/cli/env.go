@@ -212,6 +212,16 @@ func (e *Env) feature(name string) (*feature.Feature, error) {
 	return e.Graph.Lookup(key)
 }
 
+// MissingTable says of an error of a run that wraps store.ErrNoTable which table the feature lacks and what to do. Other errors
+// are returned as they are.
+func (e *Env) MissingTable(ctx context.Context, err error, key feature.Key) error {
+	f, unknown := e.Graph.Lookup(key)
+	if unknown != nil {
+		return err
+	}
+	return e.missingTable(ctx, err, f)
+}
+
 // missingTable says of an error that wraps store.ErrNoTable which table is missing and what to do. Other errors are
 // returned as they are.
 func (e *Env) missingTable(ctx context.Context, err error, f *feature.Feature) error {

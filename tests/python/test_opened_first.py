@@ -65,3 +65,14 @@ def test_dagster_learns_why_a_store_does_not_open(project: Project, tmp_path: Pa
     assert methods(messages)[0] == "opened"
     closed = json.loads(messages.read_text().splitlines()[-1])
     assert closed["method"] == "closed" and says in closed["params"]["exception"]["message"]
+
+
+def test_a_parent_without_a_table_is_named(project: Project, tmp_path: Path) -> None:
+    """The run says what to do, to Dagster too."""
+    messages = tmp_path / "messages"
+    project.write_features(FEATURES)
+    project.environment |= launched(messages)
+    says = "there is no table of video: ingest it first, or check --store"
+    assert f"error: {says}\n" in project.run("run", "video/crop", "--", "cat", status=1).stderr
+    closed = json.loads(messages.read_text().splitlines()[-1])
+    assert closed["method"] == "closed" and closed["params"]["exception"]["message"] == says
