@@ -206,9 +206,9 @@ func (k *keyed) resolve(ctx context.Context, how partitioning) (*Increment, erro
 func (k *keyed) read(ctx context.Context, tables ...*keyedTable) error {
 	read, ctx := errgroup.WithContext(ctx)
 	batches := make(chan keyedBatch, 2)
-	var feeders errgroup.Group
+	feeders, feeding := errgroup.WithContext(ctx) // a table that cannot be read ends the reading of all
 	for _, t := range tables {
-		feeders.Go(func() error { return k.feed(ctx, t, batches) })
+		feeders.Go(func() error { return k.feed(feeding, t, batches) })
 	}
 	read.Go(func() error {
 		defer close(batches)

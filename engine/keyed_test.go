@@ -3,10 +3,12 @@ package engine
 import (
 	"context"
 	"errors"
+	"iter"
 	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/metaxy-pipes/metaxy-pipes/feature"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
@@ -209,4 +211,58 @@ func TestWrongNullCounts(t *testing.T) {
 		return
 	}
 	t.Error("there are no rows")
+}
+
+// A brokenReader cannot read one table, and comes to no end with the others.
+type brokenReader struct {
+	store.Reader
+	broken feature.Key
+}
+
+type endlessSnapshot struct {
+	store.Snapshot
+	broken bool
+}
+
+var errBroken = errors.New("broken")
+
+func (r brokenReader) Snapshot(ctx context.Context, key feature.Key) (store.Snapshot, error) {
+	snap, err := r.Reader.Snapshot(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return endlessSnapshot{snap, key == r.broken}, nil
+}
+
+func (s endlessSnapshot) Scan(ctx context.Context, q store.Query) iter.Seq2[store.Batch, error] {
+	return func(yield func(store.Batch, error) bool) {
+		if s.broken {
+			yield(store.Batch{}, errBroken)
+			return
+		}
+		for ctx.Err() == nil {
+			for b, err := range s.Snapshot.Scan(ctx, q) {
+				if !yield(b, err) {
+					return
+				}
+			}
+		}
+		yield(store.Batch{}, ctx.Err())
+	}
+}
+
+// A table that cannot be read is told at once, however much there is of the others.
+func TestBrokenTableEndsTheReading(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, xy("a"), xy("b"), xy("c", feature.Dep{Feature: "a"}, feature.Dep{Feature: "b", Select: []string{}}))
+	s.root("a", "1 a f")
+	s.root("b", "1 b f")
+	for _, broken := range []feature.Key{"a", "b"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := Resolve(ctx, brokenReader{s.store, broken}, s.feature("c"), Options{})
+		if !errors.Is(err, errBroken) || ctx.Err() != nil {
+			t.Errorf("with a broken table %s: %v, and the context says %v", broken, err, ctx.Err())
+		}
+		cancel()
+	}
 }
