@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/metaxy-pipes/metaxy-pipes/engine"
+	"github.com/metaxy-pipes/metaxy-pipes/internal/machine"
 	"github.com/metaxy-pipes/metaxy-pipes/store"
 )
 
@@ -13,8 +14,12 @@ func (j *job) tidy(ctx context.Context) {
 	if j.o.NoOptimize || j.o.DryRun || j.o.Shard.Index > 0 {
 		return
 	}
-	o, err := store.Tidy(ctx, j.store, j.f.Key(), store.Optimization{
-		SortBy: j.f.Spec().IDColumns, Marks: engine.CarriedMarks, Info: j.info(),
+	var o store.Optimized
+	var err error
+	machine.Sparing(func() {
+		o, err = store.Tidy(ctx, j.store, j.f.Key(), store.Optimization{
+			SortBy: j.f.Spec().IDColumns, Marks: engine.CarriedMarks, Info: j.info(),
+		})
 	})
 	switch {
 	case ctx.Err() != nil:

@@ -20,7 +20,10 @@ type collector struct {
 	limit   int64 // of memory, in bytes
 }
 
-var process = collector{percent: 100, limit: math.MaxInt64}
+// usualPercent is what Go begins with.
+const usualPercent = 100
+
+var process = collector{percent: usualPercent, limit: math.MaxInt64}
 
 // DelayCollection has the garbage collector begin late. Until then, what [SetGCPercent] and [SetMemoryLimit] are told is for
 // later, but for a limit that is lower.
@@ -48,6 +51,20 @@ func SetGCPercent(percent int) {
 	defer process.mu.Unlock()
 	process.percent = percent
 	process.apply()
+}
+
+// Sparing calls f with a garbage collector that lets no more garbage grow than usual, for work that holds much itself.
+func Sparing(f func()) {
+	process.mu.Lock()
+	before := process.percent
+	process.mu.Unlock()
+	if before <= usualPercent {
+		f()
+		return
+	}
+	SetGCPercent(usualPercent)
+	defer SetGCPercent(before)
+	f()
 }
 
 // SetMemoryLimit is [debug.SetMemoryLimit], unless the environment has set another limit.

@@ -60,3 +60,24 @@ func collections() uint32 {
 	runtime.ReadMemStats(&m)
 	return m.NumGC
 }
+
+// TestSparing looks at the percentage while it lasts and after.
+func TestSparing(t *testing.T) {
+	t.Setenv("GOGC", "")
+	before := debug.SetGCPercent(100)
+	defer debug.SetGCPercent(before)
+	defer func() { process.percent = 100 }()
+	for _, c := range []struct{ set, during int }{{200, 100}, {40, 40}} {
+		SetGCPercent(c.set)
+		Sparing(func() {
+			percent := debug.SetGCPercent(-1)
+			debug.SetGCPercent(percent)
+			if percent != c.during {
+				t.Errorf("set to %d, it is %d meanwhile; want %d", c.set, percent, c.during)
+			}
+		})
+		if after := debug.SetGCPercent(-1); after != c.set {
+			t.Errorf("set to %d, it is %d after", c.set, after)
+		}
+	}
+}
