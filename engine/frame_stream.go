@@ -160,7 +160,7 @@ func (s *rowStream) reach(refs []store.RowRef) (int, error) {
 			}
 			at = s.find(ref)
 		}
-		if at <= last || at == int(s.batch.NumRows()) {
+		if at < max(last, 0) || at == int(s.batch.NumRows()) { // a row of several samples comes once for each
 			return n, nil
 		}
 		last = at
@@ -170,13 +170,13 @@ func (s *rowStream) reach(refs []store.RowRef) (int, error) {
 
 // Fetch gives rows of the batch at hand.
 func (s *rowStream) Fetch(_ context.Context, refs []store.RowRef, _ []string) (arrow.RecordBatch, error) {
-	first, last := s.find(refs[0]), s.find(refs[len(refs)-1])
-	if last-first == len(refs)-1 {
-		return s.batch.NewSlice(int64(first), int64(last)+1), nil
-	}
-	rows := make([]int, len(refs))
+	rows, inSequence := make([]int, len(refs)), true
 	for i, ref := range refs {
 		rows[i] = s.find(ref)
+		inSequence = inSequence && rows[i] == rows[0]+i
+	}
+	if inSequence {
+		return s.batch.NewSlice(int64(rows[0]), int64(rows[0]+len(rows))), nil
 	}
 	return store.Take(s.batch.RecordBatch, rows)
 }
