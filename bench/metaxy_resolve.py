@@ -24,7 +24,7 @@ PRINTED = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("graph", choices=["simple", "wide"])
+    parser.add_argument("graph", help="of those in graphs.py")
     parser.add_argument("folder", type=Path)
     parser.add_argument("store", nargs="?", help="where the store is; by default in the folder")
     parser.add_argument("--write", type=Path, help="a Parquet file to write")

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// streamShare is of how many rows of a table one has to be wanted for one pass over its files to pay.
+	// streamShare is of how many rows of a table, or of those of its files that have any, one has to be wanted for one pass to pay.
 	streamShare = 2
 	// streamRows is of how many rows it is asked at a time whether the batches at hand have them; about as many as these have.
 	streamRows = 8 << 10
@@ -35,20 +35,49 @@ func (p *part) stream(ctx context.Context, from int, last arrow.RecordBatch) str
 	if int64(batchBytes(last)) > streamRowBytes*last.NumRows() || !p.inOrder(p.rows.slice(from, min(all, from+streamSample))) {
 		return nil
 	}
+	files := make([][]int, len(p.reader.sources))
 	for s, source := range p.reader.sources {
 		snap, ok := source.(store.Snapshot)
-		if ok && len(p.reader.columnsOf(s)) > 0 && int64(all-from) < snap.RowsHint()/streamShare {
+		if !ok || len(p.reader.columnsOf(s)) == 0 || int64(all-from) >= snap.RowsHint()/streamShare {
+			continue
+		}
+		if files[s], ok = p.filesOf(s, from); !ok {
 			return nil
 		}
 	}
-	return p.pass(ctx)
+	return p.pass(ctx, files)
 }
 
-// pass starts the pass; nil if something is read of what is no table.
-func (p *part) pass(ctx context.Context) streams {
+// filesOf returns the files of a source that have the rows from one on, if these are most of what they have up to the last one that
+// is wanted: what was changed lately is often all of a file.
+func (p *part) filesOf(source, from int) (files []int, most bool) {
+	all, wanted, rows := p.rows.count(), 0, int64(0)
+	last := noRef
+	for ; from < all; from += maxChunkRows {
+		for _, ref := range p.rows.slice(from, min(all, from+maxChunkRows)).refs[source] {
+			switch {
+			case ref == noRef:
+				continue
+			case last == noRef || ref.File() > last.File():
+				files = append(files, int(ref.File()))
+				rows += int64(ref.Row()) + 1
+			case ref.File() < last.File() || ref.Row() < last.Row():
+				return nil, false
+			default:
+				rows += int64(ref.Row() - last.Row())
+			}
+			last = ref
+			wanted++
+		}
+	}
+	return files, int64(wanted) >= rows/streamShare
+}
+
+// pass starts the pass over files of each source, where nil are all; nil if something is read of what is no table.
+func (p *part) pass(ctx context.Context, files [][]int) streams {
 	out := make(streams, len(p.reader.sources))
 	for s, source := range p.reader.sources {
-		q := store.Query{Columns: p.reader.columnsOf(s), ReadAhead: streamAhead}
+		q := store.Query{Columns: p.reader.columnsOf(s), Files: files[s], ReadAhead: streamAhead}
 		if len(q.Columns) == 0 {
 			continue
 		}
