@@ -14,7 +14,7 @@ func (k *keyed) mergesBeside() bool {
 
 // decideBeside merges the parents, and compares the samples that they make with stored rows in no order. For that, the samples
 // go into partitions as if they were the rows of a table that makes them alone: an entry has a digest in place of all the
-// versions that it is made of.
+// versions that it is made of. A key comes from one window only, so that no two of these entries have to be told apart by time.
 func (m *merge) decideBeside(ctx context.Context) (*keyedDecision, error) {
 	parents := *m.keyed
 	parents.tables, parents.target = m.tables[:len(m.plan.order)], nil

@@ -37,7 +37,7 @@ const (
 //
 // Whether the rows do ascend is checked of every row. A file that breaks the promise costs time, and nothing else.
 //
-// If the feature's own table alone is in no order, as Metaxy leaves it, only the parents are merged; see resolveBeside.
+// If the feature's own table alone is in no order, as Metaxy leaves it, only the parents are merged; see decideBeside.
 type merge struct {
 	*keyed
 	runs   []*mergeRun
