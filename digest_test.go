@@ -89,7 +89,7 @@ func TestRunKnowsTheDigest(t *testing.T) {
 			}
 			o := Options{FlushRows: int64(1 + random.IntN(4)), BatchSize: 1 + random.IntN(3), MaxFailed: Tolerance{Count: 99}}
 			fails := random.IntN(8) == 0
-			disturbed := random.IntN(8) == 0
+			disturbed, other := random.IntN(8) == 0, name()
 			switch random.IntN(10) {
 			case 0:
 				o.Limit = 2
@@ -106,7 +106,7 @@ func TestRunKnowsTheDigest(t *testing.T) {
 			}), func(store.Write) error {
 				if disturbed {
 					disturbed = false
-					ts.put("video/crop", fmt.Sprintf(`{"id":%q,"crop":"x","metaxy_provenance_by_field":{"default":"1"}}`, name()))
+					ts.put("video/crop", fmt.Sprintf(`{"id":%q,"crop":"x","metaxy_provenance_by_field":{"default":"1"}}`, other))
 				}
 				return nil
 			})
