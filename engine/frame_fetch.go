@@ -111,10 +111,10 @@ type sourceRows struct {
 // fetch reads the columns of a source that the frame needs.
 func (r *frameReader) fetch(ctx context.Context, source int, refs []store.RowRef) (sourceRows, error) {
 	columns := r.columnsOf(source)
-	if len(columns) == 0 && !slices.Contains(refs, noRef) {
-		return sourceRows{}, nil
-	}
 	if !slices.Contains(refs, noRef) {
+		if len(columns) == 0 {
+			return sourceRows{}, nil
+		}
 		rec, err := r.sources[source].Fetch(ctx, refs, columns)
 		return sourceRows{rec: rec}, err
 	}

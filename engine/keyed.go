@@ -173,7 +173,7 @@ func (k *keyed) entriesOf(t *keyedTable) int64 {
 // increment decides by a merge where the tables are sorted, and else through partitions. It returns errNotKeyed if neither can.
 func (k *keyed) increment(ctx context.Context) (*Increment, error) {
 	if k.only == nil {
-		m, err := newMerge(ctx, newKeyed(k.plan))
+		m, err := newMerge(ctx, k)
 		if err != nil {
 			return nil, fmt.Errorf("resolve %q: %w", k.plan.feature.Key(), err)
 		}
@@ -182,6 +182,7 @@ func (k *keyed) increment(ctx context.Context) (*Increment, error) {
 			if !errors.Is(err, errUnordered) {
 				return inc, err
 			}
+			k = newKeyed(k.plan) // without what the merge has noted
 		}
 	}
 	return k.resolve(ctx, k.partitioning(k.workers))

@@ -240,7 +240,7 @@ type placer struct {
 func (p *placer) ref(ordinal uint64) store.RowRef {
 	s := p.spans
 	if s[p.span].first > ordinal || p.span+1 < len(s) && s[p.span+1].first <= ordinal {
-		p.span = sort.Search(len(s), func(i int) bool { return s[i].first > ordinal }) - 1
+		p.span = p.spanOf(ordinal)
 	}
-	return s[p.span].ref + store.RowRef(ordinal-s[p.span].first)
+	return s[p.span].at(ordinal)
 }

@@ -52,7 +52,7 @@ type merge struct {
 type mergeRun struct {
 	table  *keyedTable
 	first  bool // of its table
-	files  []int
+	files  store.SortedRun
 	pieces chan *piece
 	held   []*piece // whose rows are not all in a window yet
 	last   *piece   // that was read; nil for none
@@ -68,35 +68,36 @@ type windowPart struct {
 	from, to int
 }
 
-// newMerge returns nil if the parents' tables are not known to be sorted, or consist of too many runs.
+// newMerge returns nil if the parents' tables are not known to be sorted, or consist of too many runs. More rows than can be
+// numbered are an error wrapping errNotKeyed.
 func newMerge(ctx context.Context, k *keyed) (*merge, error) {
 	m := &merge{keyed: k, windowRows: windowRows, maxHeldRows: maxHeldRows}
 	if m.limit = k.plan.options.MemoryLimit; m.limit > 0 {
 		m.maxHeldRows = int(min(maxHeldRows, m.limit/heldRowBytes))
 	}
 	column := k.rangeColumn()
-	for _, t := range k.tables {
-		var runs []store.SortedRun
+	runs := make([][]store.SortedRun, len(k.tables))
+	for i, t := range k.tables {
 		sorted, ok := t.scan.snap.(store.Sorted)
 		if ok {
 			var err error
-			if runs, ok, err = sorted.SortedRuns(ctx, t.scan.keys[t.keys[column]], maxRuns-len(m.runs)); err != nil {
+			if runs[i], ok, err = sorted.SortedRuns(ctx, t.scan.keys[t.keys[column]], maxRuns-len(m.runs)); err != nil {
 				return nil, fmt.Errorf("look for the order of table %q: %w", t.scan.key, err)
 			}
 		}
 		switch {
 		case !ok && t == k.target && k.mergesBeside():
 			m.beside = true
-			continue
-		case !ok || !t.numberFiles(runs):
+		case !ok:
 			return nil, nil
 		}
-		for i, run := range runs {
-			r := &mergeRun{table: t, first: i == 0, pieces: make(chan *piece, 1)}
-			for _, f := range run {
-				r.files = append(r.files, f.Ordinal)
-			}
-			m.runs = append(m.runs, r)
+		for n, run := range runs[i] {
+			m.runs = append(m.runs, &mergeRun{table: t, first: n == 0, files: run, pieces: make(chan *piece, 1)})
+		}
+	}
+	for i, t := range k.tables {
+		if !t.numberFiles(runs[i]) {
+			return nil, fmt.Errorf("%w: table %q has more than %d rows", errNotKeyed, t.scan.key, 1<<ordinalBits)
 		}
 	}
 	return m, nil
@@ -176,7 +177,9 @@ func (m *merge) merge(ctx context.Context, k *keyed, to *partitions) (*keyedDeci
 // feed reads a run.
 func (m *merge) feed(ctx context.Context, r *mergeRun) error {
 	q := m.narrow(r.table.scan.query(), r.table)
-	q.Files = r.files
+	for _, f := range r.files {
+		q.Files = append(q.Files, f.Ordinal)
+	}
 	q.ReadAhead = m.plan.options.MemoryLimit / readAheadShare / int64(len(m.runs))
 	for b, err := range r.table.scan.snap.Scan(ctx, q) {
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sort"
 
 	"github.com/zeebo/xxh3"
 
@@ -76,23 +77,14 @@ func (t *keyedTable) newer(a, b place) bool {
 }
 
 // ref is where the store has the row of a number.
-func (t *keyedTable) ref(ordinal uint64) store.RowRef {
-	i, found := slices.BinarySearchFunc(t.spans, ordinal, func(s rowSpan, o uint64) int { return compareUint(s.first, o) })
-	if !found {
-		i--
-	}
-	return t.spans[i].ref + store.RowRef(ordinal-t.spans[i].first)
+func (t *keyedTable) ref(ordinal uint64) store.RowRef { return t.spans[t.spanOf(ordinal)].at(ordinal) }
+
+// spanOf is the number of the span that has the row of a number.
+func (t *keyedTable) spanOf(ordinal uint64) int {
+	return sort.Search(len(t.spans), func(i int) bool { return t.spans[i].first > ordinal }) - 1
 }
 
-func compareUint(a, b uint64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
+func (s rowSpan) at(ordinal uint64) store.RowRef { return s.ref + store.RowRef(ordinal-s.first) }
 
 // keyedBlock is how many rows are worked on at a time; what is known of them stays in the processor's cache.
 const keyedBlock = 512
